@@ -1,0 +1,178 @@
+//! What crosses the boundary between the eBPF program and user space: plain integers in C layout,
+//! no enum, `Option` or `bool`, no padding that is not named.
+//!
+//! Both sides are built from one source tree and the object is embedded in the binary, so there is
+//! no version to negotiate: the asserts below keep the two compilers honest about the layout.
+
+#![no_std]
+
+/// One life of a destination in the kernel, from its creation (or revival from the trash) to its
+/// deletion, gets one slot. A slot number indexes [`Cell`]s and is handed out again only after
+/// user space has seen the end of that life.
+pub type Slot = u32;
+
+/// Where the program's attention is: one entry, written by user space before the probes attach and
+/// again when the IPVS module came back.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Target {
+    /// Address of our network namespace's `struct netns_ipvs`; 0 counts nothing.
+    pub netns_ipvs: u64,
+    /// Shortest time between two records of one (CPU, destination), in ns.
+    pub resolution_ns: u64,
+    /// Our process in the initial pid namespace, so that only our own dumps teach pointers.
+    pub process: u32,
+    /// Slots per CPU in the array of [`Cell`]s.
+    pub slots: u32,
+}
+
+/// What one CPU counted for one slot. Written by that CPU alone, read by user space through a
+/// memory map: an aligned 64-bit counter is read whole.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cell {
+    /// Connections scheduled by this CPU in this life of the destination.
+    pub connections: u64,
+    /// `bpf_ktime_get_ns` of the last record about it.
+    pub recorded_ns: u64,
+}
+
+/// What happened on one CPU, for reconciliation: each way out of the program has its counter.
+/// Written by that CPU alone, read by user space through a memory map.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Connections counted into a [`Cell`].
+    pub counted: u64,
+    /// Connections that found no free slot: seen, not counted to any destination.
+    pub no_slot: u64,
+    /// `ip_vs_conn_new` calls that the kernel does not count either: persistence templates,
+    /// synchronised connections, FTP data, cache bypass.
+    pub skipped: u64,
+    /// Calls in another network namespace.
+    pub foreign: u64,
+    /// Records put into the ring buffer.
+    pub submitted: u64,
+    /// [`Kind::COUNTED`] records that the full ring buffer refused. Their connections stay counted.
+    pub lost: u64,
+    /// [`Kind::RETIRED`] and [`Kind::ZEROED`] records that the full ring buffer refused.
+    pub lost_changes: u64,
+    /// [`Fill`]s that the full buffer refused: a destination that stays unlearned until the next
+    /// dump.
+    pub lost_fills: u64,
+}
+
+impl Tally {
+    /// The sum, counter by counter.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            counted: self.counted + other.counted,
+            no_slot: self.no_slot + other.no_slot,
+            skipped: self.skipped + other.skipped,
+            foreign: self.foreign + other.foreign,
+            submitted: self.submitted + other.submitted,
+            lost: self.lost + other.lost,
+            lost_changes: self.lost_changes + other.lost_changes,
+            lost_fills: self.lost_fills + other.lost_fills,
+        }
+    }
+}
+
+/// What a [`Record`] tells. Integers, not an enum: they cross the boundary.
+pub struct Kind;
+
+impl Kind {
+    /// A destination was scheduled to; `connections` is this CPU's cumulative count.
+    pub const COUNTED: u32 = 1;
+    /// A destination was deleted, or its memory begins a new life: the slot counts no more.
+    pub const RETIRED: u32 = 2;
+    /// `ip_vs_zero_estimator` ran; `object` is the address of the zeroed statistics.
+    pub const ZEROED: u32 = 3;
+}
+
+/// One message in the ring buffer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// One of [`Kind`].
+    pub kind: u32,
+    /// The CPU that wrote it.
+    pub cpu: u32,
+    /// Address of the kernel object.
+    pub object: u64,
+    /// `bpf_ktime_get_ns`.
+    pub time_ns: u64,
+    /// Cumulative connections of (`cpu`, `slot`).
+    pub connections: u64,
+    /// The destination's slot.
+    pub slot: Slot,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// The kernel wrote this destination into our netlink dump.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fill {
+    /// Address of the `struct ip_vs_dest`.
+    pub object: u64,
+    /// Its slot, [`NO_SLOT`] when none was free.
+    pub slot: Slot,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// In [`Fill::slot`]: the destination has no slot.
+pub const NO_SLOT: Slot = Slot::MAX;
+
+/// Byte offsets that user space reads from the kernel's BTF and hands over before loading.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offsets {
+    /// `task_struct.nsproxy`.
+    pub task_nsproxy: u32,
+    /// `nsproxy.net_ns`.
+    pub nsproxy_net: u32,
+    /// `net.ipvs`.
+    pub net_ipvs: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// What the program says of the process that ran it on demand.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whoami {
+    /// Address of `struct netns_ipvs` in the caller's network namespace; 0 when IPVS is not there.
+    pub netns_ipvs: u64,
+    /// The caller's process in the initial pid namespace.
+    pub process: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+const _: () = {
+    assert!(size_of::<Target>() == 24);
+    assert!(size_of::<Cell>() == 16);
+    assert!(size_of::<Tally>() == 64);
+    assert!(size_of::<Record>() == 40);
+    assert!(size_of::<Fill>() == 16);
+    assert!(size_of::<Offsets>() == 16);
+    assert!(size_of::<Whoami>() == 16);
+};
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: each type is `repr(C)`, `Copy`, without padding (asserted above), and any bytes are a
+    // valid value of its integer fields.
+    unsafe impl aya::Pod for super::Target {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Cell {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Tally {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Offsets {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Whoami {}
+}

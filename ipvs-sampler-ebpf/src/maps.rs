@@ -1,0 +1,54 @@
+//! Every map, its size and why. Sizes given here are the least that loads; user space sets the real
+//! ones before loading (`source/probe/load.rs`).
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_F_MMAPABLE,
+    macros::map,
+    maps::{Array, HashMap, RingBuf, Stack},
+};
+use ipvs_sampler_common::{Cell, Offsets, Slot, Tally, Target, Whoami};
+
+/// One entry: whom to watch.
+#[map]
+pub static TARGET: Array<Target> = Array::with_max_entries(1, 0);
+
+/// Slot of each destination pointer that is alive. As many entries as slots.
+#[map]
+pub static SLOT_OF: HashMap<u64, Slot> = HashMap::with_max_entries(1, 0);
+
+/// Slots that nobody uses. Filled by user space.
+#[map]
+pub static FREE_SLOTS: Stack<Slot> = Stack::with_max_entries(1, 0);
+
+/// `cpu * slots + slot`: each CPU writes its own stretch, so that no two CPUs share cache lines.
+/// Memory-mapped: a look-up by system call would keep kprobe programs from running on its CPU
+/// meanwhile (`bpf_disable_instrumentation`, kernel/bpf/syscall.c) and so lose connections.
+#[map]
+pub static CELLS: Array<Cell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// One entry per possible CPU, memory-mapped for the same reason.
+#[map]
+pub static TALLIES: Array<Tally> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Records for the sampling loop, which empties it at each tick: nobody is woken for one.
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Destinations of our own dump in the order in which the kernel wrote them: emptied after each
+/// system call of the dump, so 32 KiB of messages is the most it holds.
+#[map]
+pub static FILLS: RingBuf = RingBuf::with_byte_size(16384, 0);
+
+/// One entry: the answer of `whoami`.
+#[map]
+pub static WHOAMI: Array<Whoami> = Array::with_max_entries(1, 0);
+
+/// Where to find the network namespace of a task.
+#[unsafe(no_mangle)]
+pub static OFFSETS: Global<Offsets> = Global::new(Offsets {
+    task_nsproxy: 0,
+    nsproxy_net: 0,
+    net_ipvs: 0,
+    reserved: 0,
+});

@@ -1,0 +1,147 @@
+//! The command line.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::sink::Target;
+
+/// High-rate sampler for Linux IPVS: all services and destinations by netlink, joined with
+/// sub-second connection counts from an eBPF probe, in the metric schema of Telegraf's ipvs input.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "ipvs-sampler", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, or the reader of standard output went away; 2 wrong \
+usage; 69 IPVS (or a required probe) is not there; 70 a bug; 74 the output failed; 77 not permitted.";
+
+/// The subcommands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Print one complete snapshot of what the kernel says, and end
+    Once(Once),
+    /// Sample until interrupted
+    Run(Run),
+}
+
+/// `once`.
+#[derive(Clone, Debug, Args)]
+pub struct Once {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Influx)]
+    pub format: Format,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub tags: Tags,
+}
+
+/// Output formats of `once`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Line protocol in Telegraf's schema
+    Influx,
+    /// One JSON object with all that the kernel tells
+    Json,
+    /// Text in the columns of ipvsadm
+    Table,
+}
+
+/// `run`.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// Time between complete snapshots, such as 10s or 500ms
+    #[arg(long, default_value = "10s", value_parser = period)]
+    pub interval: Duration,
+    /// Time between lines for the destinations that were scheduled to, while the probe runs
+    #[arg(long, default_value = "100ms", value_parser = period)]
+    pub resolution: Duration,
+    /// Whether to use the eBPF probe
+    #[arg(long, value_enum, default_value_t = Ebpf::Auto)]
+    pub ebpf: Ebpf,
+    /// End after so long
+    #[arg(long = "for", value_name = "DURATION", value_parser = period)]
+    pub for_: Option<Duration>,
+    /// End after so many complete snapshots
+    #[arg(long, value_name = "SNAPSHOTS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Where to write: stdout or file:PATH
+    #[arg(long, default_value = "stdout")]
+    pub output: Target,
+    /// Show the eBPF programs' own messages of this level and above on standard error
+    #[arg(long, value_name = "LEVEL")]
+    pub ebpf_log: Option<log::Level>,
+    /// Size of the ring buffer between the eBPF programs and the sampler, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024,
+          value_parser = clap::value_parser!(u32).range(4096..=(1 << 28)))]
+    pub ebpf_ring: u32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub tags: Tags,
+}
+
+/// How tags are written.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Tags {
+    /// What the netmask tag counts
+    #[arg(long, value_enum, default_value_t = Netmask::Popcount)]
+    pub netmask: Netmask,
+}
+
+/// Choices for the netmask tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Netmask {
+    /// As Telegraf: the number of bits set, also in an IPv6 prefix length (64 gives 1)
+    Popcount,
+    /// The length of the prefix, for IPv6 too
+    Prefix,
+}
+
+/// Choices for the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ebpf {
+    /// Use it where it can run, say why where it cannot
+    Auto,
+    /// End when it cannot run
+    Require,
+    /// Netlink alone
+    Off,
+}
+
+/// Shortest period: below it a tick would take longer than it lasts.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// Longest period, so that nanoseconds never overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+fn period(text: &str) -> Result<Duration, String> {
+    let period = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 10s, 100ms or 1m30s"))?;
+    if (SHORTEST..=LONGEST).contains(&period) {
+        Ok(period)
+    } else {
+        Err("must be at least 1ms and at most ten years".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::{Cli, period};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn periods_are_bounded() {
+        assert!(period("10ms").is_ok());
+        for wrong in ["0s", "10", "-1s", "10us", "100y", ""] {
+            assert!(period(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Time: when ticks are due (pure), and the two clocks and one timer that the loop uses.
+
+use std::{io, os::fd::OwnedFd, time::Duration};
+
+use rustix::{
+    io::Errno,
+    time::{
+        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec,
+        clock_gettime, timerfd_create, timerfd_settime,
+    },
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+const NANOSECONDS: i64 = 1_000_000_000;
+
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Since 1970, in ns: for timestamps and deadlines. Can be set by the administrator.
+    pub wall: i64,
+    /// Since boot, in ns: for lengths of time.
+    pub monotonic: i64,
+}
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            wall: read(ClockId::Realtime),
+            monotonic: read(ClockId::Monotonic),
+        }
+    }
+
+    /// Nanoseconds from an earlier moment to this one.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> u64 {
+        u64::try_from(self.monotonic - earlier.monotonic).unwrap_or(0)
+    }
+}
+
+fn read(clock: ClockId) -> i64 {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+    tv_sec * NANOSECONDS + tv_nsec
+}
+
+/// What a tick is due for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// The destinations that were scheduled to.
+    Window,
+    /// Everything.
+    Interval,
+}
+
+/// When ticks are due: at multiples of the interval, and of the resolution where there is one, on
+/// the wall clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    interval: i64,
+    resolution: Option<i64>,
+    /// The interval (counted since 1970) that was last due.
+    last_interval: i64,
+}
+
+impl Schedule {
+    /// A schedule that begins now: the current interval counts as done.
+    #[must_use]
+    pub fn new(interval: Duration, resolution: Option<Duration>, now: i64) -> Self {
+        let interval = nanoseconds(interval);
+        Self {
+            interval,
+            resolution: resolution.map(nanoseconds),
+            last_interval: now.div_euclid(interval),
+        }
+    }
+
+    /// Sets or stops the ticks between intervals.
+    pub fn set_resolution(&mut self, resolution: Option<Duration>) {
+        self.resolution = resolution.map(nanoseconds);
+    }
+
+    /// The next deadline after `now`.
+    #[must_use]
+    pub fn next(&self, now: i64) -> i64 {
+        let interval = multiple_after(now, self.interval);
+        self.resolution.map_or(interval, |resolution| {
+            interval.min(multiple_after(now, resolution))
+        })
+    }
+
+    /// What is due at `now`. An interval that was overslept, or that a step of the clock jumped
+    /// over, is due once.
+    pub fn due(&mut self, now: i64) -> Due {
+        let current = now.div_euclid(self.interval);
+        if current == self.last_interval {
+            return Due::Window;
+        }
+        self.last_interval = current;
+        Due::Interval
+    }
+
+    /// Deadlines that passed between the one that was served and `now`.
+    #[must_use]
+    pub fn missed(&self, served: i64, now: i64) -> u64 {
+        let period = self.resolution.unwrap_or(self.interval);
+        u64::try_from(now.div_euclid(period) - served.div_euclid(period)).unwrap_or(0)
+    }
+}
+
+fn multiple_after(now: i64, period: i64) -> i64 {
+    (now.div_euclid(period) + 1) * period
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos())
+        .unwrap_or(i64::MAX)
+        .max(1)
+}
+
+/// A timer on the wall clock.
+pub struct Timer {
+    timer: AsyncFd<OwnedFd>,
+}
+
+/// Why [`Timer::wait`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The deadline is here.
+    Due,
+    /// The wall clock was set: deadlines have to be thought over.
+    ClockSet,
+}
+
+impl Timer {
+    /// # Errors
+    /// When the system is out of file descriptors or has no tokio runtime with I/O.
+    pub fn new() -> io::Result<Self> {
+        let timer = timerfd_create(
+            TimerfdClockId::Realtime,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        // SAFETY: an `OwnedFd` is one open file descriptor for as long as it lives, and `AsyncFd`
+        // takes it over.
+        let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) };
+        Ok(Self {
+            timer: timer.map_err(|refused| refused.into_parts().1)?,
+        })
+    }
+
+    /// Waits until `deadline`, in ns since 1970.
+    ///
+    /// # Errors
+    /// When the kernel refuses the timer.
+    pub async fn wait(&self, deadline: i64) -> io::Result<Wake> {
+        let at = Timespec {
+            tv_sec: deadline.div_euclid(NANOSECONDS),
+            tv_nsec: deadline.rem_euclid(NANOSECONDS),
+        };
+        let once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        timerfd_settime(
+            self.timer.get_ref(),
+            TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET,
+            &Itimerspec {
+                it_interval: once,
+                it_value: at,
+            },
+        )?;
+        loop {
+            let mut ready = self.timer.readable().await?;
+            let mut expirations = [0; 8];
+            match ready.try_io(|timer| Ok(rustix::io::read(timer, &mut expirations)?)) {
+                Ok(Ok(_)) => return Ok(Wake::Due),
+                // timerfd_read (fs/timerfd.c) says so when the clock was set.
+                Ok(Err(error)) if Errno::from_io_error(&error) == Some(Errno::CANCELED) => {
+                    return Ok(Wake::ClockSet);
+                }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Due, Schedule};
+
+    const MS: i64 = 1_000_000;
+
+    fn schedule(interval: u64, resolution: u64, now: i64) -> Schedule {
+        let resolution = Duration::from_millis(resolution);
+        Schedule::new(Duration::from_millis(interval), Some(resolution), now)
+    }
+
+    #[test]
+    fn deadlines_are_multiples_on_the_wall_clock() {
+        let schedule = schedule(1000, 100, 5 * MS);
+        assert_eq!(schedule.next(5 * MS), 100 * MS);
+        assert_eq!(schedule.next(100 * MS), 200 * MS);
+        assert_eq!(schedule.next(999 * MS), 1000 * MS);
+    }
+
+    #[test]
+    fn a_resolution_that_does_not_divide_the_interval_leaves_the_interval_where_it_is() {
+        let schedule = schedule(1000, 300, 0);
+        assert_eq!(schedule.next(900 * MS), 1000 * MS);
+        assert_eq!(schedule.next(1000 * MS), 1200 * MS);
+    }
+
+    #[test]
+    fn an_overslept_interval_is_due_once() {
+        let mut schedule = schedule(1000, 100, 0);
+        assert_eq!(schedule.due(900 * MS), Due::Window);
+        assert_eq!(schedule.due(3150 * MS), Due::Interval);
+        assert_eq!(schedule.due(3200 * MS), Due::Window);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_the_interval_due() {
+        let mut schedule = schedule(1000, 100, 5000 * MS);
+        assert_eq!(schedule.due(2000 * MS), Due::Interval);
+        assert_eq!(schedule.due(2100 * MS), Due::Window);
+    }
+
+    #[test]
+    fn passed_deadlines_are_counted() {
+        let schedule = schedule(1000, 100, 0);
+        assert_eq!(schedule.missed(200 * MS, 299 * MS), 0);
+        assert_eq!(schedule.missed(200 * MS, 301 * MS), 1);
+        assert_eq!(schedule.missed(200 * MS, 1000 * MS), 8);
+        assert_eq!(schedule.missed(200 * MS, 100 * MS), 0);
+    }
+}

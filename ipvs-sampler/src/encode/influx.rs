@@ -1,0 +1,146 @@
+//! InfluxDB line protocol, as Telegraf's influx serializer writes it
+//! (plugins/serializers/influx/influx.go and escape.go), with the fields in order.
+
+use super::{address, append_number};
+use crate::schema::{DestinationRow, FieldSet, Measurement, Netmask, ServiceRow, TagValue, Value};
+
+/// Largest integer of a field: Telegraf clips unsigned ones to it.
+const LARGEST: u64 = i64::MAX.unsigned_abs();
+
+/// Writes lines; each ends with a newline. Timestamps are nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Influx {
+    /// What the `netmask` tag shows.
+    pub netmask: Netmask,
+}
+
+impl Influx {
+    /// Appends one line of `ipvs_virtual_server`.
+    pub fn service(
+        &self,
+        out: &mut Vec<u8>,
+        row: &ServiceRow<'_>,
+        set: FieldSet,
+        timestamp_ns: i64,
+    ) {
+        self.line(out, &ServiceRow::MEASUREMENT, row, set, timestamp_ns);
+    }
+
+    /// Appends one line of `ipvs_real_server`.
+    pub fn destination(
+        &self,
+        out: &mut Vec<u8>,
+        row: &DestinationRow<'_>,
+        set: FieldSet,
+        timestamp_ns: i64,
+    ) {
+        self.line(out, &DestinationRow::MEASUREMENT, row, set, timestamp_ns);
+    }
+
+    /// Appends one line without tags, or nothing when there is no field. `measurement` and names
+    /// must not be empty.
+    pub fn fields(
+        &self,
+        out: &mut Vec<u8>,
+        measurement: &str,
+        fields: &[(&str, Value<'_>)],
+        timestamp_ns: i64,
+    ) {
+        if fields.is_empty() {
+            return;
+        }
+        append_escaped(out, measurement, b" ,");
+        let mut separator = b' ';
+        for (name, value) in fields {
+            out.push(separator);
+            separator = b',';
+            append_escaped(out, name, b" ,=");
+            out.push(b'=');
+            match *value {
+                Value::Integer(number) => append_integer(out, number),
+                Value::Unsigned(number) => append_integer(out, number.min(LARGEST)),
+                Value::Text(text) => {
+                    out.push(b'"');
+                    append_escaped(out, text, b"\"\\");
+                    out.push(b'"');
+                }
+            }
+        }
+        append_timestamp(out, timestamp_ns);
+    }
+
+    fn line<Row>(
+        &self,
+        out: &mut Vec<u8>,
+        measurement: &Measurement<'_, Row>,
+        row: &Row,
+        set: FieldSet,
+        timestamp_ns: i64,
+    ) {
+        out.extend_from_slice(measurement.name.as_bytes());
+        for tag in measurement.tags {
+            append_tag(out, tag.name, (tag.value)(row, self.netmask));
+        }
+        let mut separator = b' ';
+        for field in measurement.fields {
+            if set.has(field.set) {
+                out.push(separator);
+                separator = b',';
+                out.extend_from_slice(field.name.as_bytes());
+                out.push(b'=');
+                append_integer(out, (field.value)(row).min(LARGEST));
+            }
+        }
+        append_timestamp(out, timestamp_ns);
+    }
+}
+
+fn append_tag(out: &mut Vec<u8>, name: &str, value: TagValue<'_>) {
+    // Line protocol has no way to write an empty tag value or one that ends with a backslash.
+    let value = match value {
+        TagValue::Text(text) => TagValue::Text(text.trim_end_matches('\\')),
+        other => other,
+    };
+    if matches!(value, TagValue::Absent | TagValue::Text("")) {
+        return;
+    }
+    out.push(b',');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'=');
+    match value {
+        TagValue::Absent => {}
+        TagValue::Text(text) => append_escaped(out, text, b" ,="),
+        TagValue::Number(number) => append_number(out, number),
+        TagValue::Address { family, bytes } => address::append(out, family, bytes),
+    }
+}
+
+/// Appends text with a backslash before each byte of `special`. Control characters that would end
+/// a line or a token become two characters, as in Telegraf. A backslash is otherwise literal.
+fn append_escaped(out: &mut Vec<u8>, text: &str, special: &[u8]) {
+    for byte in text.bytes() {
+        match byte {
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\x0c' => out.extend_from_slice(b"\\f"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            _ => {
+                if special.contains(&byte) {
+                    out.push(b'\\');
+                }
+                out.push(byte);
+            }
+        }
+    }
+}
+
+fn append_integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    append_number(out, number);
+    out.push(b'i');
+}
+
+fn append_timestamp(out: &mut Vec<u8>, timestamp_ns: i64) {
+    out.push(b' ');
+    append_number(out, timestamp_ns);
+    out.push(b'\n');
+}

@@ -1,0 +1,17 @@
+//! Text out: one file per format. Pure: each encoder appends to the caller's buffer.
+
+mod address;
+mod influx;
+mod json;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use influx::Influx;
+pub use json::json;
+pub use table::table;
+
+/// Appends a number in decimal.
+fn append_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}

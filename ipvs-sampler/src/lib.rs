@@ -1,0 +1,18 @@
+//! An eBPF-augmented high-rate sampler for Linux IPVS.
+//!
+//! A datum's journey, which is also the order of the modules: [`source`] takes bytes from the
+//! kernel, [`model`] says what they mean for IPVS, [`schema`] names metrics, [`encode`] writes
+//! text, [`sink`] puts it out. [`sampler`] knows the order of a tick and [`run`] when ticks are due.
+
+pub mod cli;
+pub mod clock;
+pub mod encode;
+pub mod events;
+pub mod failure;
+pub mod health;
+pub mod model;
+pub mod run;
+pub mod sampler;
+pub mod schema;
+pub mod sink;
+pub mod source;

@@ -1,0 +1,21 @@
+//! What IPVS has, in its own words. Pure: no clock, no file descriptor, no metric name.
+
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod ledger;
+mod name;
+mod service;
+mod snapshot;
+mod sort;
+
+pub use ledger::{Ledger, Totals};
+pub use name::Name;
+pub use service::{
+    Destination, DestinationKey, Forwarding, Service, ServiceKey, Stats, Tunnel, VirtualAddress,
+};
+pub use snapshot::Snapshot;
+
+/// Address family of IPv4 as netlink carries it (`AF_INET`).
+pub const INET: u16 = 2;
+/// Address family of IPv6 as netlink carries it (`AF_INET6`).
+pub const INET6: u16 = 10;

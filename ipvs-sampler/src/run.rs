@@ -1,0 +1,146 @@
+//! The two subcommands: what they open, when they tick, how they end.
+
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{Format, Once, Run},
+    clock::{Due, Moment, Schedule, Timer, Wake},
+    encode::{Influx, json, table},
+    failure::Failure,
+    model::Snapshot,
+    sampler::{DUMP_LIMIT, Sampler, netmask},
+    schema::{DestinationRow, FieldSet, ServiceRow},
+    sink::Sink,
+    source::netlink::Netlink,
+};
+
+/// How long the output may take to write what waits when the program ends.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// `once`: one dump, as the kernel tells it.
+///
+/// # Errors
+/// When IPVS is not there, privileges are missing, or standard output fails.
+pub fn once(options: &Once) -> Result<(), Failure> {
+    let mut snapshot = Snapshot::default();
+    Netlink::open(DUMP_LIMIT)?.dump(&mut snapshot, &mut ())?;
+    let now = Moment::now().wall;
+    let mut text = Vec::new();
+    match options.format {
+        Format::Influx => {
+            let encoder = Influx {
+                netmask: netmask(options.tags.netmask),
+            };
+            for (service, destinations) in snapshot.iter() {
+                let row = ServiceRow::from_netlink(service);
+                encoder.service(&mut text, &row, FieldSet::All, now);
+                for destination in destinations {
+                    let row = DestinationRow::from_netlink(service, destination);
+                    encoder.destination(&mut text, &row, FieldSet::All, now);
+                }
+            }
+        }
+        Format::Json => json(&mut text, &snapshot, now),
+        Format::Table => table(&mut text, &snapshot),
+    }
+    let mut output = io::stdout().lock();
+    ended(
+        output.write_all(&text).and_then(|()| output.flush()),
+        "standard output",
+    )
+}
+
+/// `run`: samples until a signal, the given time or the given count ends it.
+///
+/// # Errors
+/// When the sources cannot be opened, or the output fails.
+pub fn run(options: Run) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| Failure::Unavailable(format!("cannot start: {error}")))?;
+    runtime.block_on(sample(options))
+}
+
+async fn sample(options: Run) -> Result<(), Failure> {
+    let target = options.output.to_string();
+    let failed = |error| Failure::Output {
+        target: target.clone(),
+        error,
+    };
+    let system =
+        |error| Failure::Unavailable(format!("the system refused a timer or signal: {error}"));
+    let sink = options.output.open().and_then(Sink::new).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    let timer = Timer::new().map_err(system)?;
+    let mut end = std::pin::pin!(end(options.for_));
+    let mut left = options.count;
+
+    let interval = options.interval;
+    let mut sampler = Sampler::start(options)?;
+    let mut batch = Vec::new();
+    let mut now = Moment::now().wall;
+    let mut schedule = Schedule::new(interval, sampler.resolution(), now);
+    let mut due = Due::Interval;
+    let mut deadline = now;
+    loop {
+        sampler.dropped(sink.dropped_lines());
+        sampler.tick(due, deadline, &mut batch)?;
+        sink.push(&mut batch);
+        if due == Due::Interval
+            && let Some(left) = &mut left
+        {
+            *left -= 1;
+            if *left == 0 {
+                break;
+            }
+        }
+        now = Moment::now().wall;
+        sampler.missed(schedule.missed(deadline, now));
+        schedule.set_resolution(sampler.resolution());
+        deadline = schedule.next(now);
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = &mut end => break,
+            () = sink.failed() => break,
+            woken = timer.wait(deadline) => if woken.map_err(system)? == Wake::ClockSet {
+                deadline = Moment::now().wall;
+            },
+        }
+        due = schedule.due(Moment::now().wall);
+    }
+    if left != Some(0) {
+        // Interrupted: the last word is a complete one.
+        sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;
+        sink.push(&mut batch);
+    }
+    ended(sink.close(DRAIN_LIMIT), &target)
+}
+
+async fn end(after: Option<Duration>) {
+    match after {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A reader that went away is a normal end; any other failure is not.
+fn ended(result: io::Result<()>, target: &str) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::Output {
+            target: target.into(),
+            error,
+        }),
+        Ok(()) => Ok(()),
+    }
+}

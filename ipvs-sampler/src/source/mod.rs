@@ -1,0 +1,5 @@
+//! Bytes in. The only modules that read from the kernel.
+
+pub mod kernel;
+pub mod netlink;
+pub mod probe;

@@ -1,0 +1,233 @@
+//! From the embedded object to attached programs.
+
+use std::{error::Error, fs, io};
+
+use aya::{
+    Ebpf, EbpfLoader, Pod, include_bytes_aligned,
+    maps::{Array, Map, MapData, MapError, RingBuf, Stack},
+    programs::{KProbe, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
+    util::nr_cpus,
+};
+use aya_log::EbpfLogger;
+use ipvs_sampler_common::{Cell, Offsets, Slot, Tally, Target, Whoami};
+
+use super::{Options, Probe, Unavailable, btf, learner::Chunks, mapped::Mapped};
+use crate::source::kernel::{self, PROBES};
+
+/// Made by build.rs; empty in a build without the eBPF toolchain.
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipvs-sampler-ebpf.o"));
+
+/// The program that says who we are; all others are [`PROBES`].
+const WHOAMI_PROGRAM: &str = "whoami";
+
+pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
+    if OBJECT.is_empty() {
+        return Err(Unavailable::unsupported(
+            "this binary was built without the eBPF object",
+            "build it with `cargo xtask build`",
+        ));
+    }
+    if !kernel::has_ipvs() {
+        return Err(Unavailable::no_ipvs());
+    }
+    let offsets = offsets()?;
+    let cpus = nr_cpus().map_err(|(file, error)| {
+        Unavailable::unsupported(
+            format!("cannot read {file}: {error}"),
+            "mount sysfs on /sys",
+        )
+    })?;
+    let mut ebpf = load_object(options, &offsets, cpus)?;
+    let log = match options.log {
+        Some(_) => Some(EbpfLogger::init(&mut ebpf).map_err(|error| broken(&error))?),
+        None => None,
+    };
+    let whoami = whoami(&mut ebpf)?;
+    if whoami.netns_ipvs == 0 {
+        return Err(Unavailable::no_ipvs());
+    }
+    let target = Target {
+        netns_ipvs: whoami.netns_ipvs,
+        resolution_ns: options.resolution_ns,
+        process: whoami.process,
+        slots: options.slots,
+    };
+    set(&mut ebpf, "TARGET", target)?;
+    for (program, _) in PROBES {
+        kprobe(&mut ebpf, program)?
+            .load()
+            .map_err(|error| refused_load(&error))?;
+    }
+    let free_slots = free_slots(&mut ebpf, options.slots)?;
+    let slots = options.slots as usize;
+    let mut probe = Probe {
+        records: take(&mut ebpf, "RECORDS", RingBuf::try_from)?,
+        fills: take(&mut ebpf, "FILLS", RingBuf::try_from)?,
+        free_slots,
+        cells: mapped::<Cell>(&ebpf, "CELLS", cpus * slots)?,
+        tallies: mapped::<Tally>(&ebpf, "TALLIES", cpus)?,
+        cpus,
+        slots: options.slots,
+        objects: vec![0; slots],
+        learner: Chunks::default(),
+        received: 0,
+        log,
+        ebpf,
+    };
+    for (program, function) in PROBES {
+        kprobe(&mut probe.ebpf, program)?
+            .attach(function, 0)
+            .map_err(|error| refused_attach(function, &error))?;
+    }
+    Ok(probe)
+}
+
+/// Where a task keeps the address of its network namespace's IPVS.
+fn offsets() -> Result<Offsets, Unavailable> {
+    let fix = "run a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it";
+    let bytes = fs::read(kernel::BTF).map_err(|error| {
+        Unavailable::unsupported(format!("cannot read {}: {error}", kernel::BTF), fix)
+    })?;
+    let wanted = [
+        ("task_struct", "nsproxy"),
+        ("nsproxy", "net_ns"),
+        ("net", "ipvs"),
+    ];
+    let [task_nsproxy, nsproxy_net, net_ipvs] = btf::offsets(&bytes, wanted)
+        .map_err(|error| Unavailable::unsupported(error.to_string(), fix))?;
+    Ok(Offsets {
+        task_nsproxy,
+        nsproxy_net,
+        net_ipvs,
+        reserved: 0,
+    })
+}
+
+fn load_object(options: &Options, offsets: &Offsets, cpus: usize) -> Result<Ebpf, Unavailable> {
+    let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
+    let cells = cpus.checked_mul(options.slots).ok_or_else(|| {
+        let reason = format!(
+            "{} destinations on {cpus} CPUs are too many to count",
+            options.slots
+        );
+        Unavailable::unsupported(reason, "use --ebpf off")
+    })?;
+    let level = options.log.map_or(0_u8, |level| level as u8);
+    EbpfLoader::new()
+        .override_global("OFFSETS", offsets, true)
+        .override_global(aya_log::LEVEL, &level, true)
+        .map_max_entries("SLOT_OF", options.slots)
+        .map_max_entries("FREE_SLOTS", options.slots)
+        .map_max_entries("CELLS", cells)
+        .map_max_entries("TALLIES", cpus)
+        .map_max_entries("RECORDS", options.ring_bytes)
+        .load(OBJECT)
+        .map_err(|error| refused_load(&error))
+}
+
+fn whoami(ebpf: &mut Ebpf) -> Result<Whoami, Unavailable> {
+    let program: &mut RawTracePoint = ebpf
+        .program_mut(WHOAMI_PROGRAM)
+        .ok_or_else(|| missing(WHOAMI_PROGRAM))?
+        .try_into()
+        .map_err(|error: ProgramError| broken(&error))?;
+    program.load().map_err(|error| refused_load(&error))?;
+    program
+        .test_run(RawTracePointRunOptions::new())
+        .map_err(|error| refused_load(&error))?;
+    let answer: Array<_, Whoami> =
+        Array::try_from(ebpf.map("WHOAMI").ok_or_else(|| missing("WHOAMI"))?)
+            .map_err(|error| broken(&error))?;
+    answer.get(&0, 0).map_err(|error| broken(&error))
+}
+
+fn set<T: Pod>(ebpf: &mut Ebpf, name: &'static str, value: T) -> Result<(), Unavailable> {
+    let map = ebpf.map_mut(name).ok_or_else(|| missing(name))?;
+    Array::<_, T>::try_from(map)
+        .and_then(|mut array| array.set(0, value, 0))
+        .map_err(|error| broken(&error))
+}
+
+fn free_slots(ebpf: &mut Ebpf, slots: u32) -> Result<Stack<MapData, Slot>, Unavailable> {
+    let mut free: Stack<_, Slot> = take(ebpf, "FREE_SLOTS", Stack::try_from)?;
+    // The last one pushed is taken first: low numbers keep the used cells together.
+    for slot in (0..slots).rev() {
+        free.push(slot, 0).map_err(|error| broken(&error))?;
+    }
+    Ok(free)
+}
+
+fn take<T>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    convert: impl FnOnce(Map) -> Result<T, MapError>,
+) -> Result<T, Unavailable> {
+    convert(ebpf.take_map(name).ok_or_else(|| missing(name))?).map_err(|error| broken(&error))
+}
+
+fn mapped<T>(ebpf: &Ebpf, name: &'static str, entries: usize) -> Result<Mapped, Unavailable> {
+    let Some(Map::Array(data)) = ebpf.map(name) else {
+        return Err(missing(name));
+    };
+    Mapped::new(data.fd(), entries * size_of::<T>() / size_of::<u64>())
+        .map_err(|error| broken(&error))
+}
+
+fn kprobe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut KProbe, Unavailable> {
+    ebpf.program_mut(name)
+        .ok_or_else(|| missing(name))?
+        .try_into()
+        .map_err(|error: ProgramError| broken(&error))
+}
+
+/// The kernel did not take the programs or maps. `EPERM` is about privileges; `EACCES` from
+/// loading is the verifier's no (kernel/bpf/verifier.c).
+fn refused_load(error: &(dyn Error + 'static)) -> Unavailable {
+    match errno(error) {
+        Some(libc::EPERM) => Unavailable::not_permitted("cannot load the eBPF programs"),
+        _ => broken(error),
+    }
+}
+
+/// The kernel did not attach. `perf_event_open` answers `EACCES` or `EPERM` for want of privileges
+/// and `ENOENT` or `EADDRNOTAVAIL` for want of the function.
+fn refused_attach(function: &str, error: &(dyn Error + 'static)) -> Unavailable {
+    match errno(error) {
+        Some(libc::EPERM | libc::EACCES) => {
+            Unavailable::not_permitted(&format!("cannot attach to {function}"))
+        }
+        Some(libc::ENOENT | libc::EADDRNOTAVAIL) if !kernel::has_ipvs() => Unavailable::no_ipvs(),
+        Some(libc::ENOENT | libc::EADDRNOTAVAIL) => Unavailable::unsupported(
+            format!("this kernel has no function {function} to attach to"),
+            "please report the kernel's version",
+        ),
+        _ => broken(error),
+    }
+}
+
+fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
+    chain(error).find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
+}
+
+/// An error and its causes.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn broken(error: &(dyn Error + 'static)) -> Unavailable {
+    let mut reason = error.to_string();
+    for cause in chain(error).skip(1) {
+        let cause = cause.to_string();
+        if !reason.contains(&cause) {
+            reason = format!("{reason}: {cause}");
+        }
+    }
+    Unavailable::unsupported(reason, "please report it with the kernel's version")
+}
+
+fn missing(name: &str) -> Unavailable {
+    Unavailable::unsupported(
+        format!("the embedded eBPF object lacks {name}"),
+        "build the binary afresh with `cargo xtask build`",
+    )
+}

@@ -1,0 +1,253 @@
+//! The events source: what the eBPF programs count, and which destination each count belongs to.
+
+mod btf;
+mod learner;
+mod load;
+mod mapped;
+mod unavailable;
+
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf, Stack},
+};
+use aya_log::EbpfLogger;
+use ipvs_sampler_common::{Cell, Fill, Kind, Record, Slot, Tally};
+
+pub use learner::Learner;
+pub use unavailable::{Cause, Unavailable};
+
+use super::kernel::LEAST_DESTINATION_SIZE;
+use mapped::Mapped;
+
+/// How the probe is to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Shortest time between two records of one (CPU, destination), in ns.
+    pub resolution_ns: u64,
+    /// Size of the ring buffer of records; rounded up to a power of two pages.
+    pub ring_bytes: u32,
+    /// How many destinations can be told apart at once.
+    pub slots: u32,
+    /// Level of the programs' own messages, none when they are to be silent.
+    pub log: Option<log::Level>,
+}
+
+/// The loaded and attached programs. Dropping it detaches them.
+pub struct Probe {
+    records: RingBuf<MapData>,
+    fills: RingBuf<MapData>,
+    free_slots: Stack<MapData, Slot>,
+    cells: Mapped,
+    tallies: Mapped,
+    cpus: usize,
+    slots: u32,
+    /// Kernel address of the destination in each slot, 0 until learned.
+    objects: Vec<u64>,
+    /// The last dump's [`Fill`]s, chunk by chunk.
+    learner: learner::Chunks,
+    /// Records taken from the ring buffer.
+    received: u64,
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// Keeps the programs attached.
+    ebpf: Ebpf,
+}
+
+/// What the records of one drain said. Reused from tick to tick.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Slots that counted; a slot can be here more than once.
+    pub active: Vec<Slot>,
+    /// Slots whose destination was deleted.
+    pub retired: Vec<Slot>,
+    /// Slots whose destination was zeroed.
+    pub zeroed: Vec<Slot>,
+    /// Addresses of zeroed statistics, until they are matched to slots.
+    zeroed_statistics: Vec<u64>,
+    /// Scratch for that match: (address, slot) by address.
+    by_address: Vec<(u64, Slot)>,
+}
+
+impl Changes {
+    /// Empties it and keeps the memory.
+    pub fn clear(&mut self) {
+        self.active.clear();
+        self.retired.clear();
+        self.zeroed.clear();
+        self.zeroed_statistics.clear();
+    }
+}
+
+impl Probe {
+    /// Loads the programs, attaches them and begins to count.
+    ///
+    /// # Errors
+    /// With the cause and the fix when this kernel or these privileges do not allow it.
+    pub fn start(options: &Options) -> Result<Self, Unavailable> {
+        load::start(options)
+    }
+
+    /// Takes everything that the ring buffer holds and adds it to `changes`.
+    pub fn drain(&mut self, changes: &mut Changes) {
+        while let Some(item) = self.records.next() {
+            let Some(record) = decode_record(&item) else {
+                continue;
+            };
+            self.received += 1;
+            match record.kind {
+                Kind::COUNTED => changes.active.push(record.slot),
+                Kind::RETIRED => changes.retired.push(record.slot),
+                Kind::ZEROED => changes.zeroed_statistics.push(record.object),
+                _ => {}
+            }
+        }
+        if !changes.zeroed_statistics.is_empty() {
+            self.match_zeroed(changes);
+        }
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
+    /// Statistics lie inside their destination, so the slot is that of the nearest destination
+    /// below. Statistics of services, and of other network namespaces, match none.
+    fn match_zeroed(&self, changes: &mut Changes) {
+        let Changes {
+            zeroed,
+            zeroed_statistics,
+            by_address,
+            ..
+        } = changes;
+        by_address.clear();
+        by_address.extend(
+            self.objects
+                .iter()
+                .zip(0..)
+                .filter(|(address, _)| **address != 0)
+                .map(|(a, s)| (*a, s)),
+        );
+        by_address.sort_unstable();
+        for address in zeroed_statistics.drain(..) {
+            let above = by_address.partition_point(|(destination, _)| *destination <= address);
+            if let Some((destination, slot)) = above.checked_sub(1).map(|at| by_address[at])
+                && address - destination < LEAST_DESTINATION_SIZE
+            {
+                zeroed.push(slot);
+            }
+        }
+    }
+
+    /// Connections that all CPUs have counted for a slot, exact at this moment.
+    #[must_use]
+    pub fn connections(&self, slot: Slot) -> u64 {
+        (0..self.cpus)
+            .map(|cpu| self.cells.get(self.cell(cpu, slot)))
+            .sum()
+    }
+
+    /// The programs' own counters, summed over CPUs.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        const WORDS: usize = size_of::<Tally>() / size_of::<u64>();
+        let mut sums = [0_u64; WORDS];
+        for cpu in 0..self.cpus {
+            for (index, sum) in sums.iter_mut().enumerate() {
+                *sum += self.tallies.get(cpu * WORDS + index);
+            }
+        }
+        let [
+            counted,
+            no_slot,
+            skipped,
+            foreign,
+            submitted,
+            lost,
+            lost_changes,
+            lost_fills,
+        ] = sums;
+        Tally {
+            counted,
+            no_slot,
+            skipped,
+            foreign,
+            submitted,
+            lost,
+            lost_changes,
+            lost_fills,
+        }
+    }
+
+    /// Records taken from the ring buffer so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// Makes a retired slot free again, its counts at zero. To be called only when no CPU can still
+    /// be counting into it: an interval after its last record, where a probe takes microseconds.
+    pub fn recycle(&mut self, slot: Slot) {
+        for cpu in 0..self.cpus {
+            let word = self.cell(cpu, slot);
+            self.cells.clear(word);
+            self.cells.clear(word + 1);
+        }
+        if let Some(object) = self.objects.get_mut(slot as usize) {
+            *object = 0;
+        }
+        if let Err(error) = self.free_slots.push(slot, 0) {
+            log::warn!("slot {slot} stays out of use: {error}");
+        }
+    }
+
+    /// The witness for one netlink dump: gives each destination of it its slot.
+    pub fn learner(&mut self) -> Learner<'_> {
+        Learner::new(&mut self.fills, &mut self.learner, &mut self.objects)
+    }
+
+    /// Index of the word `connections` of a CPU's cell for `slot`; `recorded_ns` follows it.
+    fn cell(&self, cpu: usize, slot: Slot) -> usize {
+        const WORDS: usize = size_of::<Cell>() / size_of::<u64>();
+        (cpu * self.slots as usize + slot as usize) * WORDS
+    }
+}
+
+/// `None` for bytes of another length, which no program of ours writes.
+fn decode_record(bytes: &[u8]) -> Option<Record> {
+    let bytes: &[u8; size_of::<Record>()] = bytes.try_into().ok()?;
+    Some(Record {
+        kind: u32_at(bytes, 0),
+        cpu: u32_at(bytes, 4),
+        object: u64_at(bytes, 8),
+        time_ns: u64_at(bytes, 16),
+        connections: u64_at(bytes, 24),
+        slot: u32_at(bytes, 32),
+        reserved: 0,
+    })
+}
+
+/// As [`decode_record`].
+fn decode_fill(bytes: &[u8]) -> Option<Fill> {
+    let bytes: &[u8; size_of::<Fill>()] = bytes.try_into().ok()?;
+    Some(Fill {
+        object: u64_at(bytes, 0),
+        slot: u32_at(bytes, 8),
+        reserved: 0,
+    })
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_ne_bytes(word)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_ne_bytes(word)
+}

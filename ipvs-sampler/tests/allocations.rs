@@ -1,0 +1,86 @@
+//! The path of every tick allocates nothing once its buffers have grown.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use ipvs_sampler::encode::Influx;
+use ipvs_sampler::model::Snapshot;
+use ipvs_sampler::schema::{DestinationRow, FieldSet, ServiceRow, Value};
+use ipvs_sampler::source::netlink::{replay, synthetic};
+
+thread_local! {
+    /// Allocations of this thread, so that tests at the same time do not count each other's.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    // During the end of a thread the counter is gone, and nobody reads it any more.
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    work();
+    COUNT.with(Cell::get) - before
+}
+
+#[test]
+fn the_second_dump_allocates_nothing() {
+    let capture = synthetic::capture(&synthetic::table(10, 1000));
+    let mut snapshot = Snapshot::default();
+    let mut parse = || replay(&capture, &mut snapshot).unwrap();
+    assert!(allocations(&mut parse) > 0);
+    assert_eq!(allocations(&mut parse), 0);
+    assert_eq!(snapshot.destinations.len(), 10_000);
+}
+
+#[test]
+fn the_second_output_allocates_nothing() {
+    let snapshot = synthetic::table(10, 1000);
+    let mut out = Vec::new();
+    let mut encode = || {
+        out.clear();
+        let influx = Influx::default();
+        for set in [FieldSet::All, FieldSet::Scheduled] {
+            for (service, destinations) in snapshot.iter() {
+                influx.service(&mut out, &ServiceRow::from_netlink(service), set, 1);
+                for destination in destinations {
+                    let row = DestinationRow::from_netlink(service, destination);
+                    influx.destination(&mut out, &row, set, 1);
+                }
+            }
+        }
+        let fields = [
+            ("dumps", Value::Unsigned(1)),
+            ("mode", Value::Text("netlink")),
+        ];
+        influx.fields(&mut out, "ipvs_sampler", &fields, 1);
+    };
+    assert!(allocations(&mut encode) > 0);
+    assert_eq!(allocations(&mut encode), 0);
+}

@@ -1,0 +1,140 @@
+//! What can be lost is counted, and costs no connection.
+
+use std::process::Stdio;
+
+use crate::support::{
+    eventually, ipvsadm, let_the_estimator_run,
+    lines::about,
+    network::{self, ipvsadm},
+    sampler::{self, Sampler, drain},
+    traffic,
+};
+
+#[test]
+fn a_ring_buffer_too_small_loses_records_but_no_connections() {
+    const DESTINATIONS: usize = 180;
+    network::ready();
+    ipvsadm("-A -u 10.0.0.1:53 -s rr -o");
+    for n in 1..=DESTINATIONS {
+        ipvsadm(&format!("-a -u 10.0.0.1:53 -r 10.1.0.{n}:53 -m"));
+    }
+    // 4096 bytes hold 85 records; 180 destinations send one each within one window.
+    let sampler = Sampler::counting("--interval 4s --resolution 2s --ebpf-ring 4096");
+    for _ in 0..4 {
+        traffic::send("10.0.0.1:53", DESTINATIONS * 2);
+    }
+    let_the_estimator_run();
+    let ended = sampler.stop();
+    let report = ended.lines.last().expect("lines");
+    assert!(report.number("records_lost") > 0, "{report:?}");
+    assert_eq!(
+        report.number("records_submitted"),
+        report.number("records_received")
+    );
+    let sent = (DESTINATIONS * 2 * 4) as u64;
+    assert_eq!(report.number("events_seen"), sent);
+    assert_eq!(report.number("events_published"), sent);
+    for ((service, destination), connections) in ipvsadm::connections() {
+        assert_eq!(connections, 8, "round robin");
+        let last = about(&ended.lines, &service, &destination)
+            .last()
+            .expect("a line");
+        assert_eq!(last.number("connections"), 8, "{destination}");
+    }
+}
+
+#[test]
+fn more_destinations_than_the_probe_had_room_for() {
+    // 4096 slots at the start; what comes after gets a larger probe, and nothing steps back.
+    const MARKS: usize = 5;
+    const EACH: usize = 900;
+    network::ready();
+    let sampler = Sampler::counting("--interval 1s --resolution 100ms");
+    let mut rules = String::new();
+    for mark in 1..=MARKS {
+        rules.push_str(&format!("-A -f {mark} -s rr\n"));
+        for n in 0..EACH {
+            let (high, low) = (n / 250, n % 250);
+            rules.push_str(&format!("-a -f {mark} -r 10.3.{high}.{low}:80 -g\n"));
+        }
+    }
+    rules.push_str("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m\n");
+    restore(&rules);
+    eventually("all destinations in a dump", || {
+        sampler
+            .report()
+            .filter(|report| report.number("destinations") == (MARKS * EACH + 1) as u64)
+    });
+    traffic::connect("10.0.0.1:80", 10);
+    eventually("ten connections of the last one", || {
+        about(&sampler.lines(), "TCP 10.0.0.1:80", "10.1.0.1:80")
+            .any(|line| line.number("connections") == 10)
+            .then_some(())
+    });
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+}
+
+/// `ipvsadm -R`.
+pub(crate) fn restore(rules: &str) {
+    use std::io::Write as _;
+    let mut child = std::process::Command::new("ipvsadm")
+        .arg("-R")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("ipvsadm");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(rules.as_bytes())
+        .expect("rules");
+    assert!(child.wait().expect("ipvsadm").success());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_a_quiet_end() {
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    let mut child = sampler::command("run --interval 50ms")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting");
+    let stdout = child.stdout.take().expect("a pipe");
+    let stderr = child.stderr.take().expect("a pipe");
+    drop(stdout);
+    assert_eq!(child.wait().expect("waiting").code(), Some(0));
+    let messages = String::from_utf8(drain(stderr)).expect("text");
+    assert!(!messages.contains("error"), "{messages}");
+}
+
+#[test]
+fn an_output_that_fails_has_its_exit_code() {
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    for output in ["file:/dev/full", "file:/nowhere/at/all"] {
+        let ended = sampler::output(&format!("run --interval 50ms --output {output}"));
+        assert_eq!(ended.status.code(), Some(74), "{output}");
+        let messages = String::from_utf8(ended.stderr).expect("text");
+        assert!(messages.contains("cannot write to"), "{messages}");
+    }
+}
+
+#[test]
+fn a_count_and_a_time_end_a_run() {
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    let ended = sampler::output("run --interval 200ms --count 3");
+    assert_eq!(ended.status.code(), Some(0));
+    let text = String::from_utf8(ended.stdout).expect("text");
+    assert_eq!(text.matches("ipvs_virtual_server,").count(), 3, "{text}");
+    let ended = sampler::output("run --interval 10s --for 700ms");
+    assert_eq!(ended.status.code(), Some(0));
+    let text = String::from_utf8(ended.stdout).expect("text");
+    assert_eq!(
+        text.matches("ipvs_virtual_server,").count(),
+        2,
+        "first and last: {text}"
+    );
+}

@@ -1,0 +1,176 @@
+//! Without privileges, and without the module: the right exit code, message and fallback.
+
+use std::{os::unix::process::CommandExt as _, process::Command};
+
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+
+use crate::support::{
+    eventually,
+    network::{self, ipvsadm},
+    sampler::{self, Sampler},
+    sh, traffic,
+};
+
+const NOBODY: u32 = 65534;
+
+fn one_service() {
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+}
+
+/// Takes IPVS out of the kernel. The last user of a module may take a moment to go.
+pub(crate) fn unload() {
+    sh("ipvsadm -C");
+    eventually("IPVS unloaded", || {
+        let modules = std::fs::read_to_string("/proc/modules").expect("/proc/modules");
+        let users: Vec<_> = modules
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| name.starts_with("ip_vs") || *name == "xt_ipvs")
+            .collect();
+        for name in &users {
+            // In use until its own users are gone: the next round gets it.
+            let _ = Command::new("rmmod").arg(name).output();
+        }
+        users.is_empty().then_some(())
+    });
+}
+
+fn without_bpf(arguments: &str) -> Command {
+    let mut command = sampler::command(arguments);
+    // SAFETY: between fork and exec; the call is one prctl(2), which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            for capability in [
+                CapabilitySet::SYS_ADMIN,
+                CapabilitySet::PERFMON,
+                CapabilitySet::BPF,
+            ] {
+                remove_capability_from_bounding_set(capability)?;
+            }
+            Ok(())
+        });
+    }
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn without_any_privilege() {
+    one_service();
+    for arguments in [
+        "once",
+        "run --for 1s",
+        "run --for 1s --ebpf require",
+        "run --ebpf off",
+    ] {
+        let output = sampler::command(arguments)
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output()
+            .expect("running");
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(77), "{arguments}: {messages}");
+        assert!(
+            messages.contains("CAP_NET_ADMIN"),
+            "{arguments}: {messages}"
+        );
+        assert!(output.stdout.is_empty(), "{arguments}");
+    }
+}
+
+#[test]
+fn with_netlink_but_without_bpf() {
+    one_service();
+    let output = without_bpf("run --for 1s --ebpf require")
+        .output()
+        .expect("running");
+    let messages = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(77), "{messages}");
+    assert!(messages.contains("CAP_BPF"), "{messages}");
+
+    let mut sampler = Sampler::spawn(without_bpf("run --interval 500ms --for 3s"));
+    let ended = sampler.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    assert_eq!(
+        ended.messages.lines().count(),
+        1,
+        "one clear line: {}",
+        ended.messages
+    );
+    assert!(
+        ended.messages.contains("netlink only"),
+        "{}",
+        ended.messages
+    );
+    assert!(ended.messages.contains("CAP_BPF"), "{}", ended.messages);
+    let report = ended.lines.last().expect("lines");
+    assert_eq!(report.texts["mode"], "netlink");
+    assert!(report.texts["reason"].contains("CAP_BPF"), "{report:?}");
+    assert_eq!(report.number("destinations"), 1);
+}
+
+#[test]
+fn without_the_module() {
+    one_service();
+    unload();
+    for arguments in ["once", "run --for 1s --ebpf require"] {
+        let output = sampler::output(arguments);
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{arguments}: {messages}");
+        assert!(
+            messages.contains("modprobe ip_vs"),
+            "{arguments}: {messages}"
+        );
+    }
+
+    let sampler = Sampler::run("--interval 500ms --resolution 50ms");
+    let report = sampler.next_report();
+    assert_eq!(report.texts["mode"], "waiting");
+    assert!(
+        sampler.messages().contains("waiting"),
+        "{}",
+        sampler.messages()
+    );
+    // The sampler asked for IPVS all that time, and never by a way that loads it.
+    let modules = std::fs::read_to_string("/proc/modules").expect("/proc/modules");
+    assert!(!modules.contains("ip_vs"), "{modules}");
+
+    one_service();
+    eventually("counting", || {
+        sampler
+            .report()
+            .filter(|line| line.texts["mode"] == "events")
+    });
+    traffic::connect("10.0.0.1:80", 4);
+    eventually("four connections", || {
+        sampler.lines().iter().rev().find(|line| {
+            line.measurement == "ipvs_real_server" && line.number("connections") == 4
+        })?;
+        Some(())
+    });
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+}
+
+#[test]
+fn wrong_usage() {
+    for arguments in [
+        "",
+        "run --interval 0s",
+        "run --output udp:1",
+        "once --format xml",
+    ] {
+        let output = sampler::output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+        assert!(
+            output.stdout.is_empty() && !output.stderr.is_empty(),
+            "{arguments}"
+        );
+    }
+    assert_eq!(sampler::output("--help").status.code(), Some(0));
+}

@@ -1,0 +1,167 @@
+//! Reads the sampler's output with a parser that is not ours, and holds it against the schema as
+//! Telegraf's documentation of the `ipvs` input lists it.
+
+use std::collections::BTreeMap;
+
+use influxdb_line_protocol::{FieldValue, parse_lines};
+
+const SERVICE_FIELDS: &str = "bytes_in bytes_out connections cps pkts_in pkts_out pps_in pps_out";
+const DESTINATION_FIELDS: &str = "active_connections bytes_in bytes_out connections cps \
+                                  inactive_connections pkts_in pkts_out pps_in pps_out";
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) measurement: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) numbers: BTreeMap<String, i64>,
+    pub(crate) texts: BTreeMap<String, String>,
+    pub(crate) timestamp: i64,
+}
+
+impl Line {
+    /// Parses and checks one line.
+    #[track_caller]
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut parsed = parse_lines(text);
+        let line = parsed
+            .next()
+            .unwrap_or_else(|| panic!("no line: {text:?}"))
+            .unwrap_or_else(|error| panic!("{error}: {text:?}"));
+        assert!(parsed.next().is_none(), "two lines: {text:?}");
+        let tags = line.series.tag_set.iter().flatten();
+        let mut numbers = BTreeMap::new();
+        let mut texts = BTreeMap::new();
+        for (name, value) in &line.field_set {
+            match value {
+                FieldValue::I64(number) => {
+                    assert!(*number >= 0, "negative: {text}");
+                    numbers.insert(name.to_string(), *number);
+                }
+                FieldValue::String(value) => {
+                    texts.insert(name.to_string(), value.to_string());
+                }
+                other => panic!("a field of another type: {other:?} in {text}"),
+            }
+        }
+        let line = Self {
+            measurement: line.series.measurement.to_string(),
+            tags: tags
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            numbers,
+            texts,
+            timestamp: line
+                .timestamp
+                .unwrap_or_else(|| panic!("no timestamp: {text}")),
+        };
+        line.check(text);
+        line
+    }
+
+    /// Exactly Telegraf's tags and fields, in order.
+    #[track_caller]
+    fn check(&self, text: &str) {
+        let keys = |map: Vec<&String>| map.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ");
+        let tags = keys(self.tags.keys().collect());
+        let fields = keys(self.numbers.keys().collect());
+        match self.measurement.as_str() {
+            "ipvs_virtual_server" => {
+                assert!(
+                    tags == "address address_family netmask port protocol sched"
+                        || tags == "address_family fwmark netmask sched",
+                    "tags: {text}"
+                );
+                assert_eq!(fields, SERVICE_FIELDS, "{text}");
+            }
+            "ipvs_real_server" => {
+                assert!(
+                    tags == "address address_family port virtual_address virtual_port virtual_protocol"
+                        || tags == "address address_family port virtual_fwmark",
+                    "tags: {text}"
+                );
+                assert!(
+                    fields == DESTINATION_FIELDS || fields == "connections cps",
+                    "{text}"
+                );
+            }
+            "ipvs_sampler" => assert!(tags.is_empty(), "{text}"),
+            other => panic!("unknown measurement {other}: {text}"),
+        }
+        // Sorted, as the schema has it; the maps above would hide another order.
+        let (key, rest) = text.split_once(' ').expect("fields");
+        let sorted = |names: &mut dyn Iterator<Item = &str>| {
+            let names: Vec<_> = names
+                .map(|pair| pair.split('=').next().unwrap_or(""))
+                .collect();
+            names.is_sorted()
+        };
+        assert!(sorted(&mut key.split(',').skip(1)), "unsorted tags: {text}");
+        if self.texts.is_empty() {
+            assert!(sorted(&mut rest.split(',')), "unsorted fields: {text}");
+        }
+    }
+
+    /// A number that must be there.
+    #[track_caller]
+    pub(crate) fn number(&self, field: &str) -> u64 {
+        let number = self
+            .numbers
+            .get(field)
+            .unwrap_or_else(|| panic!("no {field} in {self:?}"));
+        u64::try_from(*number).expect("not negative")
+    }
+
+    /// Whether it is about everything, not about one window.
+    pub(crate) fn is_full(&self) -> bool {
+        self.numbers.len() > 2
+    }
+
+    /// A tag, empty when it is not there.
+    pub(crate) fn tag(&self, name: &str) -> &str {
+        self.tags.get(name).map_or("", String::as_str)
+    }
+
+    /// `TCP 10.0.0.1:80` or `FWM 7` for the service that a line is about, as [`super::ipvsadm`]
+    /// names it; a firewall mark's family is not in a destination's line.
+    pub(crate) fn service(&self) -> String {
+        let prefix = if self.measurement == "ipvs_virtual_server" {
+            ""
+        } else {
+            "virtual_"
+        };
+        let tag = |name: &str| self.tag(&format!("{prefix}{name}"));
+        if tag("fwmark").is_empty() {
+            let socket = socket(tag("address"), tag("port"));
+            format!("{} {socket}", tag("protocol").to_uppercase())
+        } else {
+            format!("FWM {}", tag("fwmark"))
+        }
+    }
+
+    /// `10.1.0.1:80` or `[fd00:1::1]:80` for the destination.
+    pub(crate) fn destination(&self) -> String {
+        socket(self.tag("address"), self.tag("port"))
+    }
+}
+
+fn socket(address: &str, port: &str) -> String {
+    if address.contains(':') {
+        format!("[{address}]:{port}")
+    } else {
+        format!("{address}:{port}")
+    }
+}
+
+/// Lines about one destination of one service.
+pub(crate) fn about<'a>(
+    lines: &'a [Line],
+    service: &'a str,
+    destination: &'a str,
+) -> impl DoubleEndedIterator<Item = &'a Line> {
+    lines.iter().filter(move |line| {
+        line.measurement == "ipvs_real_server"
+            && line.service() == service
+            && line.destination() == destination
+    })
+}

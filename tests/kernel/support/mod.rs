@@ -1,0 +1,55 @@
+//! What the tests share: the network, the traffic, the sampler under test, and ipvsadm to compare
+//! with.
+
+pub(crate) mod ipvsadm;
+pub(crate) mod lines;
+pub(crate) mod network;
+pub(crate) mod sampler;
+pub(crate) mod traffic;
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// Runs a command line and returns what it printed.
+#[track_caller]
+pub(crate) fn sh(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let program = words.next().expect("a command");
+    let output = Command::new(program)
+        .args(words)
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {line}: {error}"));
+    assert!(
+        output.status.success(),
+        "`{line}` failed: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Polls until `probe` has an answer; fails after a minute, which is long under emulation.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Long enough for the kernel's estimator to have run for every object: it does every 2 s.
+pub(crate) fn let_the_estimator_run() {
+    std::thread::sleep(Duration::from_secs(4));
+}
+
+/// What IPVS has counted in this network namespace, live: the sum of `Conns` over CPUs.
+pub(crate) fn scheduled_by_the_kernel() -> u64 {
+    let mut text = String::new();
+    ipvs_sampler::source::kernel::scheduled_total(&mut text).expect("ip_vs_stats_percpu")
+}

@@ -1,0 +1,181 @@
+//! The sampler under test, as its user runs it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use super::{eventually, lines::Line};
+
+const BINARY: &str = "/bin/ipvs-sampler";
+
+/// Runs the sampler to its end.
+pub(crate) fn output(arguments: &str) -> Output {
+    command(arguments).output().expect("running the sampler")
+}
+
+/// `once --format influx`.
+pub(crate) fn once() -> Vec<Line> {
+    let output = output("once");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)
+        .expect("text")
+        .lines()
+        .map(Line::parse)
+        .collect()
+}
+
+/// The command, to be varied.
+pub(crate) fn command(arguments: &str) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// A running `ipvs-sampler run`.
+pub(crate) struct Sampler {
+    child: Child,
+    lines: Arc<Mutex<Vec<Line>>>,
+    readers: Vec<JoinHandle<()>>,
+    messages: Arc<Mutex<String>>,
+}
+
+/// How it ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) messages: String,
+}
+
+impl Sampler {
+    /// Starts `run` with these arguments and waits for its first complete snapshot.
+    pub(crate) fn run(arguments: &str) -> Self {
+        let sampler = Self::spawn(command(&format!("run {arguments}")));
+        eventually("a first report of the sampler", || sampler.report());
+        sampler
+    }
+
+    /// As [`Sampler::run`], and the probe must be counting.
+    pub(crate) fn counting(arguments: &str) -> Self {
+        let sampler = Self::run(&format!("--ebpf require {arguments}"));
+        let report = sampler.report().expect("a report");
+        assert_eq!(report.texts["mode"], "events");
+        sampler
+    }
+
+    /// Starts a command and reads what it prints.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starting the sampler");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let messages = Arc::new(Mutex::new(String::new()));
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (to_lines, to_messages) = (Arc::clone(&lines), Arc::clone(&messages));
+        let readers = vec![
+            thread::spawn(move || {
+                for line in stdout.lines() {
+                    let line = Line::parse(&line.expect("text"));
+                    to_lines.lock().expect("lines").push(line);
+                }
+            }),
+            thread::spawn(move || {
+                for line in stderr.lines() {
+                    let line = line.expect("text");
+                    to_messages
+                        .lock()
+                        .expect("messages")
+                        .push_str(&format!("{line}\n"));
+                }
+            }),
+        ];
+        Self {
+            child,
+            lines,
+            readers,
+            messages,
+        }
+    }
+
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.lines.lock().expect("lines").clone()
+    }
+
+    /// How many lines so far.
+    pub(crate) fn count(&self) -> usize {
+        self.lines.lock().expect("lines").len()
+    }
+
+    /// The last report of the sampler about itself.
+    pub(crate) fn report(&self) -> Option<Line> {
+        let lines = self.lines.lock().expect("lines");
+        lines
+            .iter()
+            .rev()
+            .find(|line| line.measurement == "ipvs_sampler")
+            .cloned()
+    }
+
+    /// Waits for the next complete snapshot that was begun after this call.
+    pub(crate) fn next_report(&self) -> Line {
+        let before = self.report().map_or(0, |line| line.number("ticks"));
+        let later = |at_least: u64| {
+            eventually("another report", || {
+                self.report().filter(|line| line.number("ticks") > at_least)
+            })
+        };
+        let first = later(before);
+        later(first.number("ticks"))
+    }
+
+    /// What it said on standard error so far.
+    pub(crate) fn messages(&self) -> String {
+        self.messages.lock().expect("messages").clone()
+    }
+
+    /// Ends it as a service manager does, and collects everything.
+    pub(crate) fn stop(mut self) -> Ended {
+        let pid = i32::try_from(self.child.id()).expect("a pid");
+        if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        self.wait()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(&mut self) -> Ended {
+        let code = self.child.wait().expect("waiting").code();
+        for reader in self.readers.drain(..) {
+            reader.join().expect("every line is well formed");
+        }
+        Ended {
+            code,
+            lines: self.lines(),
+            messages: self.messages(),
+        }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads a stream to its end, for a test that does not want lines.
+pub(crate) fn drain(mut stream: impl std::io::Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("reading");
+    bytes
+}

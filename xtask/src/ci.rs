@@ -1,0 +1,27 @@
+//! `cargo xtask ci`: everything that a change must pass, from the quickest on.
+
+use anyhow::Result;
+
+use crate::{exec, exec::progress, setup, test};
+
+pub(crate) fn run() -> Result<()> {
+    progress("format");
+    exec::run(exec::cargo().args(["fmt", "--all", "--check"]))?;
+    progress("lints");
+    exec::run(exec::cargo().args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-Dwarnings",
+    ]))?;
+    progress("documentation");
+    exec::run(
+        exec::cargo()
+            .args(["doc", "--quiet", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-Dwarnings"),
+    )?;
+    setup::ensure(&setup::Args::unattended())?;
+    test::run(&test::Args::default())
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask VERB`: what the project needs beyond plain cargo.
+//!
+//! One file per verb (`setup`, `ebpf`, `build`, `lab`, `test`, `ci`); the other files are the
+//! subjects that the verbs share: the eBPF toolchain, Debian's packages, kernels, the guest's
+//! root file system and QEMU.
+
+mod apt;
+mod artifacts;
+mod build;
+mod ci;
+mod console;
+mod cpio;
+mod ebpf;
+mod exec;
+mod initramfs;
+mod kernel;
+mod lab;
+mod modules;
+mod paths;
+mod plan;
+mod qemu;
+mod setup;
+mod sources;
+mod summary;
+mod terminal;
+mod test;
+mod toolchain;
+mod userland;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own tasks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what the other verbs need and this machine lacks
+    Setup(setup::Args),
+    /// Build the eBPF object and print its path
+    Ebpf,
+    /// Build the static ipvs-sampler binary, the eBPF object inside, and print its path
+    Build,
+    /// Boot a kernel with a configured director and traffic, and watch ipvs-sampler there
+    Lab(lab::Args),
+    /// Run the host's tests, then the kernel tests on each kernel
+    Test(test::Args),
+    /// Everything that a change must pass: format, lints, docs, tests
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Setup(args) => setup::run(&args),
+        Verb::Ebpf => ebpf::run(),
+        Verb::Build => build::run(),
+        Verb::Lab(args) => lab::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Ci => ci::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
