@@ -65,13 +65,14 @@ pub struct Run {
     /// End after so long
     #[arg(long = "for", value_name = "DURATION", value_parser = period)]
     pub for_: Option<Duration>,
-    /// End after so many complete snapshots
+    /// End after so many complete snapshots (without IPVS there are none)
     #[arg(long, value_name = "SNAPSHOTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Where to write: stdout or file:PATH
     #[arg(long, default_value = "stdout")]
     pub output: Target,
-    /// Show the eBPF programs' own messages of this level and above on standard error
+    /// Show the eBPF programs' own messages on standard error: those of this level (error, warn,
+    /// info, debug or trace) and the more serious ones
     #[arg(long, value_name = "LEVEL")]
     pub ebpf_log: Option<log::Level>,
     /// Size of the ring buffer between the eBPF programs and the sampler, in bytes

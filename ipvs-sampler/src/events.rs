@@ -8,14 +8,12 @@ use crate::source::{kernel, probe::Probe};
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Events {
-    /// The current probe.
+    /// The current probe's.
     now: Counts,
-    /// All probes before it.
+    /// Those of all probes before it.
     before: Counts,
-    /// What IPVS had counted when the probe began, less what the probe had.
+    /// What IPVS had counted, less what was seen, when the first probe of this IPVS began.
     baseline: Option<u64>,
-    /// Losses up to here have been dealt with.
-    accepted: Tally,
     /// Reused for a file of /proc.
     text: String,
 }
@@ -27,28 +25,49 @@ pub struct Counts {
     pub tally: Tally,
     /// Records taken from the ring buffer.
     pub received: u64,
-    /// Connections that IPVS counted and the probe did not see.
+    /// Connections that IPVS counted and no probe saw.
     pub missed: u64,
 }
 
+impl Counts {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            tally: self.tally.plus(other.tally),
+            received: self.received + other.received,
+            missed: self.missed + other.missed,
+        }
+    }
+}
+
 impl Events {
-    /// A probe began to count. It may have missed what was scheduled while it attached, which the
-    /// baseline takes in.
+    /// A probe began to count. From the first one on, IPVS's own count is compared with.
     pub fn probe_began(&mut self, probe: &Probe) {
-        self.now = Counts::default();
-        self.accepted = Tally::default();
         // In this order, what happens in between makes the baseline too high and so never a miss.
-        let tally = probe.tally();
-        self.baseline = kernel::scheduled_total(&mut self.text)
-            .ok()
-            .and_then(|total| total.checked_sub(seen(&tally)));
+        self.now.tally = probe.tally();
+        let seen = self.seen();
+        if self.baseline.is_none()
+            && let Ok(total) = kernel::scheduled_total(&mut self.text)
+        {
+            self.baseline = Some(total.wrapping_sub(seen));
+        }
     }
 
     /// The probe is gone; its counts stay.
     pub fn probe_ended(&mut self) {
+        let missed = self.now.missed;
+        self.now.missed = 0;
+        self.before = self.before.plus(self.now);
+        self.now = Counts {
+            missed,
+            ..Counts::default()
+        };
+    }
+
+    /// IPVS is gone, and its count with it.
+    pub fn ipvs_ended(&mut self) {
+        self.probe_ended();
         self.before = self.totals();
         self.now = Counts::default();
-        self.accepted = Tally::default();
         self.baseline = None;
     }
 
@@ -60,21 +79,16 @@ impl Events {
         self.now.tally.lost > lost
     }
 
-    /// Whether records of changes were lost that no dump has made up for.
+    /// Whether the current probe lost records of changes.
     #[must_use]
     pub fn lost_changes(&self) -> bool {
-        self.now.tally.lost_changes > self.accepted.lost_changes
+        self.now.tally.lost_changes > 0
     }
 
     /// Whether a connection found no slot, which needs a probe with more of them.
     #[must_use]
     pub fn no_slot_left(&self) -> bool {
         self.now.tally.no_slot > 0
-    }
-
-    /// A dump has made up for the changes lost until now.
-    pub fn accept_losses(&mut self) {
-        self.accepted = self.now.tally;
     }
 
     /// Compares with what IPVS itself counts, live, for the whole network namespace.
@@ -86,22 +100,18 @@ impl Events {
         let Ok(total) = kernel::scheduled_total(&mut self.text) else {
             return;
         };
-        self.now.missed = total
-            .saturating_sub(baseline)
-            .saturating_sub(seen(&probe.tally()));
+        self.update(probe);
+        self.now.missed = total.wrapping_sub(baseline).saturating_sub(self.seen());
     }
 
     /// Sums over all probes.
     #[must_use]
     pub fn totals(&self) -> Counts {
-        Counts {
-            tally: self.before.tally.plus(self.now.tally),
-            received: self.before.received + self.now.received,
-            missed: self.before.missed + self.now.missed,
-        }
+        self.before.plus(self.now)
     }
-}
 
-fn seen(tally: &Tally) -> u64 {
-    tally.counted + tally.no_slot
+    fn seen(&self) -> u64 {
+        let tally = self.totals().tally;
+        tally.counted + tally.no_slot
+    }
 }

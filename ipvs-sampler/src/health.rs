@@ -4,10 +4,7 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
-use crate::{events::Counts, model::Totals, schema::Value};
-
-/// Name of the measurement.
-pub const MEASUREMENT: &str = "ipvs_sampler";
+use crate::{events::Counts, model::Totals};
 
 /// Longest time that the histograms tell apart from longer ones: a minute, in ns.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -24,7 +21,9 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn name(&self) -> &'static str {
+    /// One word for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::Netlink(_) => "netlink",
@@ -32,7 +31,9 @@ impl Mode {
         }
     }
 
-    fn reason(&self) -> &str {
+    /// Why it is no better one; empty when there is none.
+    #[must_use]
+    pub fn reason(&self) -> &str {
         match self {
             Self::Events => "",
             Self::Netlink(reason) => reason,
@@ -47,7 +48,8 @@ impl fmt::Display for Mode {
             Self::Events => formatter.write_str("events: the eBPF probe counts connections live"),
             Self::Netlink(reason) => write!(
                 formatter,
-                "netlink only, so connections are up to 2 s old and there are no lines between \
+                "netlink only: connections are as old as the kernel's estimator leaves them (2 s, or \
+                 standing still under run_estimation=0) and there are no lines between \
                  intervals: {reason}"
             ),
             Self::Waiting => formatter.write_str("IPVS was unloaded: waiting for it"),
@@ -68,12 +70,16 @@ impl Times {
         self.0.saturating_record(nanoseconds);
     }
 
-    fn quantile(&self, quantile: f64) -> Value<'static> {
-        Value::Unsigned(self.0.value_at_quantile(quantile))
+    /// The time, in ns, that this share of all times did not exceed; 0 when there were none.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> u64 {
+        self.0.value_at_quantile(share)
     }
 
-    fn longest(&self) -> Value<'static> {
-        Value::Unsigned(self.0.max())
+    /// The longest time, in ns; 0 when there were none.
+    #[must_use]
+    pub fn longest(&self) -> u64 {
+        self.0.max()
     }
 }
 
@@ -108,6 +114,8 @@ pub struct Report<'a> {
     pub services: usize,
     /// Destinations in the last dump.
     pub destinations: usize,
+    /// Of them, how many no probe counts for.
+    pub uncounted: usize,
     /// What the probe saw.
     pub events: Counts,
     /// What became of the counted connections.
@@ -131,107 +139,10 @@ impl Health {
         })
     }
 
-    /// The fields of the measurement, sorted by name.
-    #[must_use]
-    pub fn fields<'a>(&self, report: &Report<'a>) -> [(&'static str, Value<'a>); 33] {
-        let Report {
-            mode,
-            services,
-            destinations,
-            events,
-            totals,
-        } = *report;
-        let Counts {
-            tally,
-            received,
-            missed,
-        } = events;
-        let count = |count: usize| Value::Unsigned(count as u64);
-        [
-            ("connections_ahead", Value::Unsigned(totals.ahead)),
-            ("destinations", count(destinations)),
-            ("dump_failures", Value::Unsigned(self.dump_failures)),
-            ("dump_ns_max", self.dump_ns.longest()),
-            ("dump_ns_p50", self.dump_ns.quantile(0.5)),
-            ("dump_repeats", Value::Unsigned(self.dump_repeats)),
-            ("dumps", Value::Unsigned(self.dumps)),
-            ("events_foreign", Value::Unsigned(tally.foreign)),
-            ("events_held", Value::Unsigned(totals.held)),
-            ("events_missed", Value::Unsigned(missed)),
-            ("events_no_slot", Value::Unsigned(tally.no_slot)),
-            ("events_published", Value::Unsigned(totals.published)),
-            (
-                "events_seen",
-                Value::Unsigned(tally.counted + tally.no_slot),
-            ),
-            ("events_skipped", Value::Unsigned(tally.skipped)),
-            ("events_unmatched", Value::Unsigned(totals.unmatched)),
-            ("lines_dropped", Value::Unsigned(self.lines_dropped)),
-            ("mode", Value::Text(mode.name())),
-            ("reason", Value::Text(mode.reason())),
-            ("records_lost", Value::Unsigned(tally.lost)),
-            ("records_lost_changes", Value::Unsigned(tally.lost_changes)),
-            ("records_lost_fills", Value::Unsigned(tally.lost_fills)),
-            ("records_received", Value::Unsigned(received)),
-            ("records_submitted", Value::Unsigned(tally.submitted)),
-            ("services", count(services)),
-            ("tick_late_ns_max", self.late_ns.longest()),
-            ("tick_late_ns_p50", self.late_ns.quantile(0.5)),
-            ("tick_late_ns_p99", self.late_ns.quantile(0.99)),
-            ("tick_work_ns_max", self.work_ns.longest()),
-            ("tick_work_ns_p50", self.work_ns.quantile(0.5)),
-            ("tick_work_ns_p99", self.work_ns.quantile(0.99)),
-            ("ticks", Value::Unsigned(self.ticks)),
-            ("ticks_missed", Value::Unsigned(self.ticks_missed)),
-            ("version", Value::Text(env!("CARGO_PKG_VERSION"))),
-        ]
-    }
-
     /// Begins the next interval's times.
     pub fn end_interval(&mut self) {
         for times in [&mut self.dump_ns, &mut self.late_ns, &mut self.work_ns] {
             times.0.reset();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ipvs_sampler_common::Tally;
-
-    use super::{Health, Mode, Report};
-    use crate::{events::Counts, model::Totals, schema::Value};
-
-    fn report(mode: &Mode) -> Report<'_> {
-        Report {
-            mode,
-            services: 1,
-            destinations: 2,
-            events: Counts {
-                tally: Tally {
-                    counted: 5,
-                    no_slot: 1,
-                    ..Tally::default()
-                },
-                ..Counts::default()
-            },
-            totals: Totals::default(),
-        }
-    }
-
-    #[test]
-    fn fields_are_sorted_and_none_is_there_twice() {
-        let fields = Health::new().unwrap().fields(&report(&Mode::Events));
-        assert!(fields.windows(2).all(|pair| pair[0].0 < pair[1].0));
-    }
-
-    #[test]
-    fn what_found_no_slot_was_seen_all_the_same() {
-        let fields = Health::new().unwrap().fields(&report(&Mode::Waiting));
-        let seen = fields
-            .iter()
-            .find(|(name, _)| *name == "events_seen")
-            .unwrap();
-        assert_eq!(seen.1, Value::Unsigned(6));
     }
 }

@@ -70,39 +70,45 @@ pub fn run(options: Run) -> Result<(), Failure> {
 
 async fn sample(options: Run) -> Result<(), Failure> {
     let target = options.output.to_string();
-    let failed = |error| Failure::Output {
-        target: target.clone(),
-        error,
-    };
-    let system =
-        |error| Failure::Unavailable(format!("the system refused a timer or signal: {error}"));
-    let sink = options.output.open().and_then(Sink::new).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    let timer = Timer::new().map_err(system)?;
+    let sink = options
+        .output
+        .open()
+        .and_then(Sink::new)
+        .map_err(|error| Failure::Output {
+            target: target.clone(),
+            error,
+        })?;
+    let outcome = drive(options, &sink).await;
+    // Whatever happened, what is queued goes out; the first failure is the one to tell.
+    let written = ended(sink.close(DRAIN_LIMIT), &target);
+    outcome.and(written)
+}
+
+/// Ticks until something ends it.
+async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
+    let timer = Timer::new().map_err(refused)?;
     let mut end = std::pin::pin!(end(options.for_));
     let mut left = options.count;
-
     let interval = options.interval;
+
     let mut sampler = Sampler::start(options)?;
     let mut batch = Vec::new();
-    let mut now = Moment::now().wall;
-    let mut schedule = Schedule::new(interval, sampler.resolution(), now);
+    let mut deadline = Moment::now().wall;
+    let mut schedule = Schedule::new(interval, sampler.resolution(), deadline);
     let mut due = Due::Interval;
-    let mut deadline = now;
     loop {
         sampler.dropped(sink.dropped_lines());
-        sampler.tick(due, deadline, &mut batch)?;
+        let complete = sampler.tick(due, deadline, &mut batch)?;
         sink.push(&mut batch);
-        if due == Due::Interval
-            && let Some(left) = &mut left
-        {
+        if complete && let Some(left) = &mut left {
             *left -= 1;
             if *left == 0 {
-                break;
+                return Ok(());
             }
         }
-        now = Moment::now().wall;
+        let now = Moment::now().wall;
         sampler.missed(schedule.missed(deadline, now));
         schedule.set_resolution(sampler.resolution());
         deadline = schedule.next(now);
@@ -111,19 +117,23 @@ async fn sample(options: Run) -> Result<(), Failure> {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             () = &mut end => break,
-            () = sink.failed() => break,
-            woken = timer.wait(deadline) => if woken.map_err(system)? == Wake::ClockSet {
+            () = sink.failed() => return Ok(()),
+            woken = timer.wait(deadline) => if woken.map_err(refused)? == Wake::ClockSet {
                 deadline = Moment::now().wall;
             },
         }
         due = schedule.due(Moment::now().wall);
     }
-    if left != Some(0) {
-        // Interrupted: the last word is a complete one.
-        sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;
-        sink.push(&mut batch);
-    }
-    ended(sink.close(DRAIN_LIMIT), &target)
+    // Interrupted: the last word is a complete one.
+    sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;
+    sink.push(&mut batch);
+    Ok(())
+}
+
+fn refused(error: io::Error) -> Failure {
+    Failure::Unavailable(format!(
+        "the system refused a timer or a signal handler: {error}"
+    ))
 }
 
 async fn end(after: Option<Duration>) {

@@ -8,9 +8,9 @@ use crate::{
     encode::Influx,
     events::Events,
     failure::Failure,
-    health::{Health, MEASUREMENT, Mode, Report},
+    health::{Health, Mode, Report},
     model::{Ledger, Snapshot},
-    schema::{DestinationRow, FieldSet, Netmask, ServiceRow},
+    schema::{self, DestinationRow, FieldSet, Netmask, ServiceRow},
     source::{
         netlink::{self, Netlink},
         probe::{self, Changes, Probe},
@@ -88,11 +88,12 @@ impl Sampler {
         self.probe.is_some().then_some(self.options.resolution)
     }
 
-    /// One tick: read, learn what is new, append the lines that are due to `batch`.
+    /// One tick: read, learn what is new, append the lines that are due to `batch`. Whether a
+    /// complete snapshot is among them.
     ///
     /// # Errors
     /// When privileges were withdrawn, or a required probe cannot run any more.
-    pub fn tick(&mut self, due: Due, deadline: i64, batch: &mut Vec<u8>) -> Result<(), Failure> {
+    pub fn tick(&mut self, due: Due, deadline: i64, batch: &mut Vec<u8>) -> Result<bool, Failure> {
         let began = Moment::now();
         let mut now = began;
         self.read_watched();
@@ -102,9 +103,11 @@ impl Sampler {
         if dumped {
             now = self.last_dump;
         }
-        match due {
-            Due::Interval if fresh => self.print_all(&now, batch),
-            _ => self.print_scheduled(&now, batch),
+        let complete = due == Due::Interval && fresh;
+        if complete {
+            self.print_all(&now, batch);
+        } else {
+            self.print_scheduled(&now, batch);
         }
         self.ledger.end_window();
         self.window_began = now;
@@ -116,7 +119,7 @@ impl Sampler {
         if due == Due::Interval {
             self.end_interval(&now, batch);
         }
-        Ok(())
+        Ok(complete)
     }
 
     /// Counts deadlines that passed while a tick was at work.
@@ -145,24 +148,39 @@ impl Sampler {
         apply(&self.changes, &mut self.ledger);
     }
 
-    /// Dumps and joins until what there is, is known; whether it succeeded. Its moment is
-    /// `last_dump`.
+    /// Dumps and joins; with a new probe where the old one will not do, and then once more.
+    /// Whether it succeeded. Its moment is `last_dump`.
     fn refresh(&mut self, batch: &mut Vec<u8>) -> Result<bool, Failure> {
         let known = self.netlink.family();
-        loop {
-            let fresh = self.dump(batch)?;
-            let reloaded = known.is_some() && self.netlink.family() != known;
-            if fresh && reloaded && self.probe.is_some() {
-                log::warn!("IPVS was loaded anew");
-                self.forget_probe();
-            }
-            let full = self.events.no_slot_left();
-            if !fresh || !(full || self.mode == Mode::Waiting) {
-                return Ok(fresh);
-            }
-            self.start_probe()?;
-            if self.probe.is_none() {
-                return Ok(fresh);
+        if !self.dump(batch)? {
+            return Ok(false);
+        }
+        if self.probe.is_some() && self.netlink.family() != known {
+            log::warn!("IPVS was loaded anew");
+            self.forget_probe();
+        }
+        if !self.wants_probe() {
+            return Ok(true);
+        }
+        self.start_probe()?;
+        if self.probe.is_none() {
+            return Ok(true);
+        }
+        self.dump(batch)
+    }
+
+    /// Whether a probe is to be started: there was no IPVS before; or the one that runs has no
+    /// slots left, best before a connection finds none; or it lost word of changes, so that
+    /// nobody knows which of its slots still count for whom.
+    fn wants_probe(&self) -> bool {
+        let destinations = self.snapshot.destinations.len();
+        match (&self.mode, &self.probe) {
+            (Mode::Netlink(_), _) => false,
+            (_, None) => true,
+            (_, Some(probe)) => {
+                destinations > probe.slots() as usize / 2
+                    || self.events.no_slot_left()
+                    || self.events.lost_changes()
             }
         }
     }
@@ -199,14 +217,11 @@ impl Sampler {
         if let Some(probe) = &mut self.probe {
             self.changes.clear();
             probe.drain(&mut self.changes);
-            if self.events.lost_changes() {
-                self.ledger.doubt();
-            }
             self.events.update(probe);
-            self.events.accept_losses();
             self.ledger.read_all(|slot| probe.connections(slot));
             apply(&self.changes, &mut self.ledger);
             self.print_departed(batch);
+            self.ledger.inherit(&mut self.spare, &self.snapshot);
             self.ledger.adopt(&self.spare);
         }
         std::mem::swap(&mut self.snapshot, &mut self.spare);
@@ -224,6 +239,9 @@ impl Sampler {
             .take()
             .map_or(0, |probe| probe.slots() * 2)
             .max(slots);
+        if self.events.lost_changes() {
+            self.ledger.doubt();
+        }
         self.events.probe_ended();
         let options = probe::Options {
             resolution_ns: u64::try_from(self.options.resolution.as_nanos()).unwrap_or(u64::MAX),
@@ -233,7 +251,7 @@ impl Sampler {
         };
         match Probe::start(&options) {
             Ok(probe) => {
-                self.ledger.restart(probe.slots(), &self.snapshot);
+                self.ledger.restart(probe.slots(), &mut self.snapshot);
                 self.events.probe_began(&probe);
                 self.probe = Some(probe);
                 self.enter(Mode::Events);
@@ -257,9 +275,8 @@ impl Sampler {
     /// The kernel's functions are gone, and with them all that was counted.
     fn forget_probe(&mut self) {
         self.probe = None;
-        self.events.probe_ended();
+        self.events.ipvs_ended();
         self.ledger.clear();
-        self.mode = Mode::Waiting;
     }
 
     fn enter(&mut self, mode: Mode) {
@@ -333,11 +350,13 @@ impl Sampler {
             mode: &self.mode,
             services: self.snapshot.services.len(),
             destinations: self.snapshot.destinations.len(),
+            uncounted: self.snapshot.uncounted(),
             events: self.events.totals(),
             totals: self.ledger.totals(),
         };
-        let fields = self.health.fields(&report);
-        self.encoder.fields(batch, MEASUREMENT, &fields, now.wall);
+        let fields = schema::sampler::fields(&self.health, &report);
+        self.encoder
+            .fields(batch, schema::sampler::MEASUREMENT, &fields, now.wall);
         self.health.end_interval();
     }
 }

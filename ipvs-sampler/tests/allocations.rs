@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ipvs_sampler::encode::Influx;
-use ipvs_sampler::model::Snapshot;
+use ipvs_sampler::model::{Ledger, Snapshot};
 use ipvs_sampler::schema::{DestinationRow, FieldSet, ServiceRow, Value};
 use ipvs_sampler::source::netlink::{replay, synthetic};
 
@@ -83,4 +83,32 @@ fn the_second_output_allocates_nothing() {
     };
     assert!(allocations(&mut encode) > 0);
     assert_eq!(allocations(&mut encode), 0);
+}
+
+#[test]
+fn the_second_tick_of_the_ledger_allocates_nothing() {
+    let mut snapshot = synthetic::table(10, 1000);
+    for (slot, destination) in (0..).zip(&mut snapshot.destinations) {
+        destination.slot = Some(slot);
+    }
+    let mut ledger = Ledger::default();
+    ledger.restart(16_384, &mut Snapshot::default());
+    ledger.adopt(&snapshot);
+    let mut places = Vec::new();
+    let mut tick = |count| {
+        for slot in (0..10_000).step_by(7) {
+            ledger.watch(slot);
+        }
+        ledger.read_watched(|_| count);
+        ledger.scheduled(&mut places);
+        ledger.end_window();
+        ledger.read_all(|_| count + 1);
+        ledger.adopt(&snapshot);
+        ledger.expire(|_| {});
+    };
+    // Two to grow: a dump's buffers take turns.
+    tick(1);
+    tick(3);
+    assert_eq!(allocations(|| tick(5)), 0);
+    assert_eq!(places.len(), 10_000);
 }

@@ -7,7 +7,6 @@ use crate::support::{
     lines::about,
     network::{self, ipvsadm},
     sampler::Sampler,
-    sh,
     traffic::{self, Load},
 };
 
@@ -164,13 +163,28 @@ fn a_service_added_under_load_has_its_first_connections_too() {
 }
 
 #[test]
+fn the_programs_own_messages_are_shown_when_asked_for() {
+    two_destinations();
+    let quiet = Sampler::counting("--interval 1s");
+    let talking = Sampler::counting("--interval 1s --ebpf-log debug");
+    ipvsadm("-d -t 10.0.0.1:80 -r 10.1.0.2:80");
+    eventually("a message of the program", || {
+        talking.messages().contains("ends its life").then_some(())
+    });
+    quiet.next_report();
+    assert_eq!(
+        quiet.stop().messages.lines().count(),
+        1,
+        "the mode, and no more"
+    );
+}
+
+#[test]
 fn the_module_is_loaded_anew() {
     two_destinations();
     let sampler = Sampler::counting("--interval 1s --resolution 50ms");
     traffic::connect("10.0.0.1:80", 10);
     sampler.next_report();
-    ipvsadm("-C");
-    sh("modprobe -r ip_vs_rr ip_vs_wrr ip_vs_wlc ip_vs_lc ip_vs_sh");
     crate::permission::unload();
     eventually("waiting", || {
         sampler

@@ -78,7 +78,8 @@ fn every_connection_is_counted_published_and_named() {
     assert_eq!(ended.code, Some(0), "{}", ended.messages);
 
     let report = ended.lines.last().expect("lines");
-    assert_eq!(kernel, 3400);
+    // A client that sends its first segment again in a slow guest may be scheduled twice.
+    assert!((3400..3420).contains(&kernel), "{kernel}");
     assert_eq!(report.number("events_seen"), kernel);
     assert_eq!(report.number("events_published"), kernel);
     for nothing in [
@@ -86,6 +87,7 @@ fn every_connection_is_counted_published_and_named() {
         "events_unmatched",
         "events_missed",
         "events_no_slot",
+        "destinations_uncounted",
         "connections_ahead",
         "records_lost",
         "records_lost_changes",
@@ -158,6 +160,8 @@ fn templates_and_other_network_namespaces_are_not_counted() {
     let here = scheduled_by_the_kernel() - before;
     sampler.next_report();
     let ended = sampler.stop();
+    // The server's threads keep the namespace: let it at least have no service.
+    sh("ip netns exec elsewhere ipvsadm -C");
     sh("ip netns del elsewhere");
 
     let report = ended.lines.last().expect("lines");

@@ -19,22 +19,26 @@ fn one_service() {
     ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
 }
 
-/// Takes IPVS out of the kernel. The last user of a module may take a moment to go.
+/// Takes IPVS out of the kernel, schedulers first. A module may be in use for a moment longer.
 pub(crate) fn unload() {
     sh("ipvsadm -C");
-    eventually("IPVS unloaded", || {
+    let mut refusal = String::new();
+    for _ in 0..100 {
         let modules = std::fs::read_to_string("/proc/modules").expect("/proc/modules");
-        let users: Vec<_> = modules
+        let mut names: Vec<_> = modules
             .lines()
             .filter_map(|line| line.split_whitespace().next())
             .filter(|name| name.starts_with("ip_vs") || *name == "xt_ipvs")
             .collect();
-        for name in &users {
-            // In use until its own users are gone: the next round gets it.
-            let _ = Command::new("rmmod").arg(name).output();
+        if names.is_empty() {
+            return;
         }
-        users.is_empty().then_some(())
-    });
+        names.sort_unstable_by_key(|name| *name == "ip_vs");
+        let output = Command::new("rmmod").args(&names).output().expect("rmmod");
+        refusal = format!("{}{modules}", text(&output.stderr));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    panic!("IPVS stays: {refusal}");
 }
 
 fn without_bpf(arguments: &str) -> Command {

@@ -11,8 +11,8 @@ use std::{
 pub(crate) enum Event {
     /// A whole line, without its end.
     Line(String),
-    /// Bytes that do not end a line yet: a sign of life.
-    Bytes,
+    /// The beginning of a line, as far as it has come: libtest names a test before it runs.
+    Partial(String),
 }
 
 /// Reads the console on a thread; the channel closes when QEMU does.
@@ -23,7 +23,8 @@ pub(crate) fn read(mut console: impl Read + Send + 'static) -> Receiver<Event> {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = console.read(&mut buffer) {
             let complete = lines.push(&buffer[..length]);
-            let events = complete.into_iter().map(Event::Line).chain([Event::Bytes]);
+            let partial = Event::Partial(lines.partial());
+            let events = complete.into_iter().map(Event::Line).chain([partial]);
             for event in events {
                 if sender.send(event).is_err() {
                     return;
@@ -48,6 +49,10 @@ impl Lines {
         }
         complete
     }
+
+    fn partial(&self) -> String {
+        String::from_utf8_lossy(&self.0).trim_end().to_owned()
+    }
 }
 
 /// Follows the lines of one guest's life.
@@ -57,13 +62,20 @@ pub(crate) struct Watch {
     lockups: u32,
     stalls: u32,
     tail: VecDeque<String>,
+    partial: String,
 }
 
 const TAIL: usize = 40;
 
 impl Watch {
+    /// Takes what has come of a line that is not finished.
+    pub(crate) fn partial(&mut self, text: String) {
+        self.partial = text;
+    }
+
     /// Takes the next line; an error says why it makes no sense to wait any longer.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), &'static str> {
+        self.partial.clear();
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }
@@ -103,6 +115,7 @@ impl Watch {
     pub(crate) fn tail(&self) -> String {
         self.tail
             .iter()
+            .chain((!self.partial.is_empty()).then_some(&self.partial))
             .map(|line| format!("  | {line}\n"))
             .collect()
     }
@@ -132,6 +145,16 @@ mod tests {
         assert_eq!(watch.exit(), Some(0));
         watch.line("guest: exit 0").unwrap();
         assert_eq!(watch.exit(), None);
+    }
+
+    #[test]
+    fn the_tail_ends_with_the_unfinished_line() {
+        let mut watch = Watch::default();
+        watch.line("running 1 test").unwrap();
+        watch.partial("test hangs ...".to_owned());
+        assert_eq!(watch.tail(), "  | running 1 test\n  | test hangs ...\n");
+        watch.line("test hangs ... ok").unwrap();
+        assert_eq!(watch.tail(), "  | running 1 test\n  | test hangs ... ok\n");
     }
 
     #[test]

@@ -136,8 +136,6 @@ mod tests {
         assert!(selects_toolchain(OsStr::new("CARGO_TARGET_DIR")));
         assert!(selects_toolchain(OsStr::new("RUSTUP_TOOLCHAIN")));
         assert!(!selects_toolchain(OsStr::new("CARGO_HOME")));
-        assert!(!selects_toolchain(OsStr::new(
-            "CARGO_REGISTRIES_CRATES_IO_PROTOCOL"
-        )));
+        assert!(!selects_toolchain(OsStr::new("CARGO_HTTP_TIMEOUT")));
     }
 }

@@ -155,7 +155,8 @@ impl Lab {
         loop {
             match events.recv_timeout(Duration::from_millis(100)) {
                 Ok(Event::Line(line)) => self.line(&line)?,
-                Ok(Event::Bytes) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Event::Partial(text)) => self.watch.partial(text),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let stop = self.interrupted.load(Ordering::Relaxed) || unread.load(Ordering::Relaxed);
@@ -243,7 +244,8 @@ impl Lab {
             match events.recv_timeout(Duration::from_millis(100)) {
                 Ok(Event::Line(line)) if line == READY_LINE => return Ok(true),
                 Ok(Event::Line(line)) => self.line(&line)?,
-                Ok(Event::Bytes) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Event::Partial(text)) => self.watch.partial(text),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     bail!(
                         "the guest ended before it was ready:\n{}",

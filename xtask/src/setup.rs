@@ -173,7 +173,13 @@ fn ask(what: &str) -> Result<()> {
     Ok(())
 }
 
-fn install_packages(packages: &[&str], root: bool) -> Result<()> {
+fn install_packages(packages: &[&'static str], root: bool) -> Result<()> {
+    // Not for apt's sake: a user without sudo can go on when nothing is left to install.
+    let packages: Vec<_> = packages
+        .iter()
+        .copied()
+        .filter(|name| !is_installed(name))
+        .collect();
     if packages.is_empty() {
         return Ok(());
     }
@@ -191,7 +197,12 @@ fn install_packages(packages: &[&str], root: bool) -> Result<()> {
     };
     // Lists may be years old, or missing altogether as in a container.
     apt_get(&["update"])?;
-    apt_get(&[&["install", "--no-install-recommends"], packages].concat())
+    apt_get(&[&["install", "--no-install-recommends"], &packages[..]].concat())
+}
+
+fn is_installed(package: &str) -> bool {
+    exec::capture(Command::new("dpkg-query").args(["-W", "-f", "${Status}", package]))
+        .is_ok_and(|status| status == "install ok installed")
 }
 
 fn install_linker(cache: &Path) -> Result<()> {

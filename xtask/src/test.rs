@@ -241,7 +241,13 @@ impl Guest {
             match events.recv_timeout(Duration::from_millis(200)) {
                 Ok(event) => {
                     heard = Instant::now();
-                    let Event::Line(line) = event else { continue };
+                    let line = match event {
+                        Event::Line(line) => line,
+                        Event::Partial(text) => {
+                            watch.partial(text);
+                            continue;
+                        }
+                    };
                     writeln!(out, "[{name}] {line}")?;
                     counts.line(&line);
                     if let Err(reason) = watch.line(&line) {

@@ -1,13 +1,13 @@
 //! Joins the two things known of `connections`: the kernel's counter, which is right but up to two
 //! seconds old, and the probe's count, which is of this instant but began when the probe did.
-//!
-//! For one life of a destination let `N` be the kernel's counter in a dump and `E` the probe's count
-//! just after it. The true count is `B + E` with a `B` that never changes, and `N` was true at some
-//! moment before, so `N - E <= B`. The ledger keeps the largest `N - E` it has seen as its `base`:
-//! `base + E` never exceeds what the kernel will show, never goes backwards, and is exact as soon as
-//! one dump has fallen into a moment when nothing had been scheduled since the kernel's last
-//! estimator run. Zeroing (`ipvsadm -Z`) starts anew at `base = -E`.
+//! [`account`] has the argument why their join is right; here is the book-keeping around it: which
+//! slot of the probe is which life of which destination, and what became of every connection.
 
+mod account;
+#[cfg(test)]
+mod tests;
+
+use account::Account;
 use ipvs_sampler_common::Slot;
 
 use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot};
@@ -62,15 +62,6 @@ struct Place {
     destination: u32,
 }
 
-/// The join described at the top.
-#[derive(Clone, Copy, Debug, Default)]
-struct Account {
-    base: i64,
-    events: u64,
-    /// The kernel's counter in the last dump.
-    kernel: u64,
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct ServiceAccount {
     key: ServiceKey,
@@ -84,36 +75,7 @@ struct ServiceAccount {
 #[derive(Clone, Copy, Debug)]
 struct Carried {
     key: (ServiceKey, DestinationKey),
-    connections: u64,
-    kernel: u64,
-}
-
-impl Account {
-    /// Takes in the kernel's counter of a dump that ended before `events` was read.
-    fn settle(&mut self, kernel: u64) {
-        let behind = signed(kernel) - signed(self.events);
-        // A counter that went back was zeroed, whatever else was or was not noticed of it.
-        self.base = if kernel < self.kernel {
-            behind
-        } else {
-            self.base.max(behind)
-        };
-        self.kernel = kernel;
-    }
-
-    /// Starts from zero; `waiting` connections are seen and not in `events` yet.
-    fn zero(&mut self, waiting: u64) {
-        self.base = -signed(self.events + waiting);
-        self.kernel = 0;
-    }
-
-    fn connections(&self) -> u64 {
-        u64::try_from(self.base + signed(self.events)).unwrap_or(0)
-    }
-}
-
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+    account: Account,
 }
 
 /// Sums for reconciliation.
@@ -131,26 +93,28 @@ pub struct Totals {
 
 impl Ledger {
     /// A ledger for a probe with so many slots that begins to count now. What the former one had
-    /// established carries over: `connections` does not step back because a probe was restarted.
-    pub fn restart(&mut self, slots: u32, snapshot: &Snapshot) {
+    /// established carries over: `connections` does not step back because a probe was restarted. The
+    /// snapshot's slots were the former probe's, and mean nothing to this one.
+    pub fn restart(&mut self, slots: u32, snapshot: &mut Snapshot) {
         self.carried = snapshot
             .iter()
             .flat_map(|(service, destinations)| {
                 destinations.iter().map(|destination| Carried {
                     key: (service.key, destination.key),
-                    connections: self.connections(destination),
-                    kernel: destination.stats.connections,
+                    account: self.account(destination).carried(),
                 })
             })
             .collect();
         for service in &mut self.services {
-            service.account.base = signed(service.account.connections());
-            service.account.events = 0;
+            service.account = service.account.carried();
         }
-        self.unmatched = self.unmatched.saturating_add(self.totals().held);
+        self.unmatched += self.totals().held;
         self.watched.clear();
         self.lives.clear();
         self.lives.resize(slots as usize, Life::default());
+        for destination in &mut snapshot.destinations {
+            destination.slot = None;
+        }
     }
 
     /// Forgets everything but the sums: no probe counts, or all of IPVS was unloaded.
@@ -225,11 +189,16 @@ impl Ledger {
         let unbooked = life.counted - life.booked;
         let Some(place) = life.place else { return };
         life.booked = life.counted;
-        life.account.events += unbooked;
+        life.account.add(unbooked);
         life.window += unbooked;
         self.published += unbooked;
         if let Some(service) = self.services.get_mut(place.service as usize) {
-            service.account.events += unbooked;
+            if life.asked {
+                // A dump has been since, and its counter of the service may have these in it.
+                service.account.absorb(unbooked);
+            } else {
+                service.account.add(unbooked);
+            }
             service.window += unbooked;
         }
         self.watch(slot);
@@ -273,6 +242,17 @@ impl Ledger {
         for service in &mut self.services {
             service.account.zero(0);
         }
+    }
+
+    /// Destinations that a dump could not be matched to the probe for keep the slot that they had,
+    /// unless that life is known to have ended.
+    pub fn inherit(&self, snapshot: &mut Snapshot, former: &Snapshot) {
+        let lives = |slot: &Slot| {
+            self.lives
+                .get(*slot as usize)
+                .is_some_and(|life| life.retired.is_none())
+        };
+        snapshot.inherit_slots(former, lives);
     }
 
     /// Joins a dump: names lives, books what waited for a name, and settles every account. All
@@ -332,35 +312,34 @@ impl Ledger {
             return;
         };
         life.place = Some(place);
+        let key = (service.key, destination.key);
+        if life.booked == 0
+            && let Ok(at) = self
+                .carried
+                .binary_search_by_key(&key, |carried| carried.key)
+        {
+            life.account = self.carried[at].account;
+        }
         self.book(slot);
+        self.lives[slot as usize]
+            .account
+            .settle(destination.stats.connections);
         if let Some(account) = self.services.get_mut(place.service as usize) {
             account.named += 1;
         }
-        let life = &mut self.lives[slot as usize];
-        let key = (service.key, destination.key);
-        if let Ok(at) = self
-            .carried
-            .binary_search_by_key(&key, |carried| carried.key)
-        {
-            let Carried {
-                connections,
-                kernel,
-                ..
-            } = self.carried[at];
-            if destination.stats.connections >= kernel {
-                life.account.base = signed(connections);
-            }
-        }
-        life.account.settle(destination.stats.connections);
     }
 
     /// Connections of a destination, cumulative.
     #[must_use]
     pub fn connections(&self, destination: &Destination) -> u64 {
-        self.named(destination)
-            .map_or(destination.stats.connections, |life| {
-                life.account.connections()
-            })
+        self.account(destination).connections()
+    }
+
+    fn account(&self, destination: &Destination) -> Account {
+        self.named(destination).map_or_else(
+            || Account::from_kernel(destination.stats.connections),
+            |life| life.account,
+        )
     }
 
     /// Connections of a destination in the current window; `None` when the probe does not know it.
@@ -445,7 +424,8 @@ impl Ledger {
             .any(|life| life.wants_name() && !life.asked)
     }
 
-    /// Sums for reconciliation: `published + held + unmatched` is what the probe has counted.
+    /// Sums for reconciliation: `published + held + unmatched` is all that was read of the probe's
+    /// counts, which is all it has counted once everything is quiet.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
@@ -456,10 +436,7 @@ impl Ledger {
         for life in &self.lives {
             totals.held += life.counted - life.booked;
             if life.place.is_some() && life.retired.is_none() {
-                totals.ahead += life
-                    .account
-                    .connections()
-                    .saturating_sub(life.account.kernel);
+                totals.ahead += life.account.ahead();
             }
         }
         totals
@@ -470,292 +447,5 @@ impl Life {
     /// Whether it has counted what a dump has yet to name.
     fn wants_name(&self) -> bool {
         self.place.is_none() && self.retired.is_none() && self.counted > self.booked
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::Ledger;
-    use crate::model::{
-        Destination, DestinationKey, Service, ServiceKey, Snapshot, VirtualAddress,
-    };
-
-    /// A kernel in miniature: one service, whose destinations count live and show what they
-    /// counted when the estimator last ran.
-    #[derive(Clone, Debug, Default)]
-    struct Kernel {
-        destinations: Vec<Real>,
-        next_slot: u32,
-    }
-
-    #[derive(Clone, Debug, Default)]
-    struct Real {
-        port: u16,
-        slot: u32,
-        /// Before the probe began.
-        before: u64,
-        counted: u64,
-        estimated: u64,
-        zero: u64,
-    }
-
-    impl Real {
-        fn truth(&self) -> u64 {
-            self.before + self.counted - self.zero
-        }
-
-        fn shown(&self) -> u64 {
-            self.estimated - self.zero
-        }
-    }
-
-    impl Kernel {
-        fn add(&mut self, port: u16, before: u64) {
-            let slot = self.next_slot;
-            self.next_slot += 1;
-            self.destinations.push(Real {
-                port,
-                slot,
-                before,
-                ..Real::default()
-            });
-        }
-
-        fn snapshot(&self) -> Snapshot {
-            let service = Service {
-                key: ServiceKey {
-                    address: VirtualAddress::Fwmark(1),
-                    family: 2,
-                },
-                destination_count: u32::try_from(self.destinations.len()).unwrap(),
-                ..Service::default()
-            };
-            let mut snapshot = Snapshot::default();
-            snapshot.services.push(service);
-            let mut destinations: Vec<_> = self.destinations.iter().collect();
-            destinations.sort_by_key(|real| real.port);
-            for real in destinations {
-                let mut destination = Destination {
-                    key: DestinationKey {
-                        port: real.port,
-                        ..DestinationKey::default()
-                    },
-                    slot: Some(real.slot),
-                    ..Destination::default()
-                };
-                destination.stats.connections = real.shown();
-                snapshot.destinations.push(destination);
-            }
-            snapshot
-        }
-
-        fn read(&self, slot: u32) -> u64 {
-            self.destinations
-                .iter()
-                .find(|real| real.slot == slot)
-                .map_or(0, |real| real.counted)
-        }
-
-        fn of(&mut self, which: usize) -> Option<&mut Real> {
-            let count = self.destinations.len();
-            (count > 0).then(|| &mut self.destinations[which % count])
-        }
-    }
-
-    fn dump(kernel: &Kernel, ledger: &mut Ledger) -> Snapshot {
-        let snapshot = kernel.snapshot();
-        ledger.read_all(|slot| kernel.read(slot));
-        ledger.adopt(&snapshot);
-        snapshot
-    }
-
-    #[test]
-    fn what_is_scheduled_shows_at_once_and_what_was_before_comes_with_the_estimator() {
-        let mut kernel = Kernel::default();
-        kernel.add(80, 7);
-        let mut ledger = Ledger::default();
-        ledger.restart(16, &Snapshot::default());
-        let snapshot = dump(&kernel, &mut ledger);
-        assert_eq!(ledger.connections(&snapshot.destinations[0]), 0);
-
-        kernel.destinations[0].counted = 5;
-        ledger.watch(0);
-        ledger.read_watched(|slot| kernel.read(slot));
-        assert_eq!(ledger.connections(&snapshot.destinations[0]), 5);
-        assert_eq!(ledger.window(&snapshot.destinations[0]), Some(5));
-
-        kernel.destinations[0].estimated = 12;
-        let snapshot = dump(&kernel, &mut ledger);
-        assert_eq!(ledger.connections(&snapshot.destinations[0]), 12);
-        assert_eq!(ledger.totals().ahead, 0);
-    }
-
-    #[test]
-    fn an_unknown_destination_is_held_until_a_dump_names_it() {
-        let mut kernel = Kernel::default();
-        let mut ledger = Ledger::default();
-        ledger.restart(16, &Snapshot::default());
-        dump(&kernel, &mut ledger);
-        kernel.add(80, 0);
-        kernel.destinations[0].counted = 3;
-        ledger.watch(0);
-        ledger.read_watched(|slot| kernel.read(slot));
-        assert!(ledger.wants_dump());
-        assert_eq!((ledger.totals().held, ledger.totals().published), (3, 0));
-
-        let snapshot = dump(&kernel, &mut ledger);
-        assert!(!ledger.wants_dump());
-        assert_eq!((ledger.totals().held, ledger.totals().published), (0, 3));
-        assert_eq!(ledger.connections(&snapshot.destinations[0]), 3);
-    }
-
-    #[test]
-    fn a_life_that_ended_unnamed_is_unmatched_and_its_slot_is_recycled_an_interval_later() {
-        let mut ledger = Ledger::default();
-        ledger.restart(16, &Snapshot::default());
-        ledger.watch(2);
-        ledger.read_watched(|_| 4);
-        ledger.retire(2);
-        assert!(!ledger.wants_dump());
-        let mut recycled = Vec::new();
-        ledger.expire(|slot| recycled.push(slot));
-        assert_eq!((ledger.totals().held, ledger.totals().unmatched), (0, 4));
-        assert!(recycled.is_empty());
-        for _ in 0..3 {
-            ledger.read_watched(|_| 4);
-        }
-        ledger.expire(|slot| recycled.push(slot));
-        assert_eq!(recycled, [2]);
-    }
-
-    #[test]
-    fn a_restarted_probe_does_not_set_connections_back() {
-        let mut kernel = Kernel::default();
-        kernel.add(80, 0);
-        let mut ledger = Ledger::default();
-        ledger.restart(16, &Snapshot::default());
-        let first = dump(&kernel, &mut ledger);
-        kernel.destinations[0].counted = 9;
-        ledger.watch(0);
-        ledger.read_watched(|slot| kernel.read(slot));
-        ledger.restart(16, &first);
-
-        // The new probe counts from 0; the kernel's estimator has not run yet.
-        kernel.destinations[0].counted = 0;
-        let snapshot = dump(&kernel, &mut ledger);
-        assert_eq!(ledger.connections(&snapshot.destinations[0]), 9);
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Schedule(usize, u64),
-        Estimate,
-        Tick,
-        Dump,
-        Zero(usize),
-        Delete(usize),
-        Add(u16),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            4 => (0_usize..4, 1_u64..50).prop_map(|(which, count)| Step::Schedule(which, count)),
-            2 => Just(Step::Estimate),
-            3 => Just(Step::Tick),
-            2 => Just(Step::Dump),
-            1 => (0_usize..4).prop_map(Step::Zero),
-            1 => (0_usize..4).prop_map(Step::Delete),
-            1 => (0_u16..4).prop_map(Step::Add),
-        ]
-    }
-
-    proptest! {
-        /// Whatever happens: never above the truth, never back but for a reset, the sums reconcile,
-        /// and once the estimator has run after the last connection all is exact.
-        #[test]
-        fn connections_are_a_lower_bound_that_becomes_exact(
-            before in prop::collection::vec(0_u64..100, 0..4),
-            steps in prop::collection::vec(step(), 0..80),
-        ) {
-            let mut kernel = Kernel::default();
-            for (port, before) in (0..).zip(&before) {
-                kernel.add(port, *before);
-            }
-            let mut ledger = Ledger::default();
-            ledger.restart(256, &Snapshot::default());
-            let mut snapshot = dump(&kernel, &mut ledger);
-            let mut last: Vec<(u32, u64)> = Vec::new();
-            let mut counted = 0;
-            for step in steps {
-                match step {
-                    Step::Schedule(which, count) => {
-                        if let Some(real) = kernel.of(which) {
-                            real.counted += count;
-                            counted += count;
-                            let slot = real.slot;
-                            ledger.watch(slot);
-                        }
-                    }
-                    Step::Estimate => {
-                        for real in &mut kernel.destinations {
-                            real.estimated = real.before + real.counted;
-                        }
-                    }
-                    Step::Tick => {
-                        ledger.read_watched(|slot| kernel.read(slot));
-                        ledger.end_window();
-                    }
-                    Step::Dump => snapshot = dump(&kernel, &mut ledger),
-                    Step::Zero(which) => {
-                        if let Some(real) = kernel.of(which) {
-                            real.zero = real.estimated;
-                            let slot = real.slot;
-                            ledger.read_watched(|slot| kernel.read(slot));
-                            ledger.zero(slot);
-                            last.retain(|(other, _)| *other != slot);
-                        }
-                    }
-                    Step::Delete(which) => {
-                        ledger.read_watched(|slot| kernel.read(slot));
-                        if let Some(real) = kernel.of(which) {
-                            let slot = real.slot;
-                            ledger.retire(slot);
-                            kernel.destinations.retain(|real| real.slot != slot);
-                            last.retain(|(other, _)| *other != slot);
-                        }
-                    }
-                    Step::Add(port) => {
-                        if kernel.destinations.iter().all(|real| real.port != port) {
-                            kernel.add(port, 0);
-                        }
-                    }
-                }
-                for destination in &snapshot.destinations {
-                    let slot = destination.slot.unwrap();
-                    let Some(real) = kernel.destinations.iter().find(|real| real.slot == slot)
-                    else { continue };
-                    let now = ledger.connections(destination);
-                    prop_assert!(now <= real.truth(), "{now} of {}", real.truth());
-                    if let Some((_, before)) = last.iter_mut().find(|(other, _)| *other == slot) {
-                        prop_assert!(now >= *before, "{now} after {before}");
-                        *before = now;
-                    } else {
-                        last.push((slot, now));
-                    }
-                }
-            }
-            for real in &mut kernel.destinations {
-                real.estimated = real.before + real.counted;
-            }
-            snapshot = dump(&kernel, &mut ledger);
-            for destination in &snapshot.destinations {
-                prop_assert_eq!(ledger.connections(destination), destination.stats.connections);
-            }
-            let totals = ledger.totals();
-            prop_assert_eq!(totals.ahead, 0);
-            prop_assert_eq!(totals.published + totals.held + totals.unmatched, counted);
-        }
     }
 }

@@ -1,7 +1,9 @@
 //! One netlink dump: what exists and what the kernel said of it.
 
 use super::sort::Scratch;
-use super::{Destination, Service};
+use ipvs_sampler_common::Slot;
+
+use super::{Destination, DestinationKey, Service, ServiceKey};
 
 /// Services sorted by key, each with its destinations sorted by key in one shared array. Reused
 /// from dump to dump, so a steady configuration allocates nothing.
@@ -29,6 +31,44 @@ impl Snapshot {
     pub fn destinations_of(&self, service: &Service) -> &[Destination] {
         let first = service.first_destination as usize;
         &self.destinations[first..first + service.destination_count as usize]
+    }
+
+    /// Gives each destination without a slot the one that `former` had for it, if it is still good.
+    pub(super) fn inherit_slots(&mut self, former: &Self, good: impl Fn(&Slot) -> bool) {
+        for service in &self.services {
+            let first = service.first_destination as usize;
+            let own = &mut self.destinations[first..first + service.destination_count as usize];
+            for destination in own
+                .iter_mut()
+                .filter(|destination| destination.slot.is_none())
+            {
+                destination.slot = former
+                    .find(&service.key, &destination.key)
+                    .and_then(|former| former.slot)
+                    .filter(&good);
+            }
+        }
+    }
+
+    fn find(&self, service: &ServiceKey, destination: &DestinationKey) -> Option<&Destination> {
+        let at = self
+            .services
+            .binary_search_by_key(service, |service| service.key)
+            .ok()?;
+        let destinations = self.destinations_of(&self.services[at]);
+        let at = destinations
+            .binary_search_by_key(destination, |other| other.key)
+            .ok()?;
+        destinations.get(at)
+    }
+
+    /// Destinations that no probe counts for.
+    #[must_use]
+    pub fn uncounted(&self) -> usize {
+        self.destinations
+            .iter()
+            .filter(|destination| destination.slot.is_none())
+            .count()
     }
 
     /// Each service with its destinations, in key order.

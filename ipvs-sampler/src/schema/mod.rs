@@ -1,8 +1,10 @@
 //! The metrics: Telegraf's `ipvs` input (plugins/inputs/ipvs/ipvs.go), one table per measurement.
 //!
-//! The only place that knows a metric's name. Tags and fields are listed in the order in which
+//! The only place that knows the name of a measurement, tag or field; the JSON of `once` has keys of
+//! its own, for what IPVS itself calls things. Tags and fields are listed in the order in which
 //! they are written, which is by name. Pure.
 
+pub mod sampler;
 mod tables;
 pub mod words;
 

@@ -48,7 +48,6 @@ impl Socket {
         Ok(opened)
     }
 
-    #[expect(unsafe_code, reason = "neli's socket only lends its raw descriptor")]
     fn borrow(&self) -> BorrowedFd<'_> {
         // SAFETY: the socket owns the descriptor and stays open as long as `self` is borrowed.
         unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }

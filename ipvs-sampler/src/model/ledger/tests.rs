@@ -1,0 +1,329 @@
+//! The ledger against a kernel in miniature.
+
+use proptest::prelude::*;
+
+use super::Ledger;
+use crate::model::{Destination, DestinationKey, Service, ServiceKey, Snapshot, VirtualAddress};
+
+/// A kernel in miniature: one service, whose destinations count live and show what they
+/// counted when the estimator last ran.
+#[derive(Clone, Debug, Default)]
+struct Kernel {
+    destinations: Vec<Real>,
+    next_slot: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Real {
+    port: u16,
+    slot: u32,
+    /// Before the probe began.
+    before: u64,
+    counted: u64,
+    estimated: u64,
+    zero: u64,
+}
+
+impl Real {
+    fn truth(&self) -> u64 {
+        self.before + self.counted - self.zero
+    }
+
+    fn shown(&self) -> u64 {
+        self.estimated - self.zero
+    }
+}
+
+impl Kernel {
+    fn add(&mut self, port: u16, before: u64) {
+        let slot = self.next_slot;
+        self.next_slot += 1;
+        self.destinations.push(Real {
+            port,
+            slot,
+            before,
+            ..Real::default()
+        });
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let service = Service {
+            key: ServiceKey {
+                address: VirtualAddress::Fwmark(1),
+                family: 2,
+            },
+            destination_count: u32::try_from(self.destinations.len()).unwrap(),
+            ..Service::default()
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.services.push(service);
+        let mut destinations: Vec<_> = self.destinations.iter().collect();
+        destinations.sort_by_key(|real| real.port);
+        for real in destinations {
+            let mut destination = Destination {
+                key: DestinationKey {
+                    port: real.port,
+                    ..DestinationKey::default()
+                },
+                slot: Some(real.slot),
+                ..Destination::default()
+            };
+            destination.stats.connections = real.shown();
+            snapshot.destinations.push(destination);
+        }
+        snapshot
+    }
+
+    fn read(&self, slot: u32) -> u64 {
+        self.destinations
+            .iter()
+            .find(|real| real.slot == slot)
+            .map_or(0, |real| real.counted)
+    }
+
+    fn of(&mut self, which: usize) -> Option<&mut Real> {
+        let count = self.destinations.len();
+        (count > 0).then(|| &mut self.destinations[which % count])
+    }
+}
+
+fn dump(kernel: &Kernel, ledger: &mut Ledger) -> Snapshot {
+    let snapshot = kernel.snapshot();
+    ledger.read_all(|slot| kernel.read(slot));
+    ledger.adopt(&snapshot);
+    snapshot
+}
+
+#[test]
+fn what_is_scheduled_shows_at_once_and_what_was_before_comes_with_the_estimator() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 7);
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    let snapshot = dump(&kernel, &mut ledger);
+    assert_eq!(ledger.connections(&snapshot.destinations[0]), 0);
+
+    kernel.destinations[0].counted = 5;
+    ledger.watch(0);
+    ledger.read_watched(|slot| kernel.read(slot));
+    assert_eq!(ledger.connections(&snapshot.destinations[0]), 5);
+    assert_eq!(ledger.window(&snapshot.destinations[0]), Some(5));
+
+    kernel.destinations[0].estimated = 12;
+    let snapshot = dump(&kernel, &mut ledger);
+    assert_eq!(ledger.connections(&snapshot.destinations[0]), 12);
+    assert_eq!(ledger.totals().ahead, 0);
+}
+
+#[test]
+fn an_unknown_destination_is_held_until_a_dump_names_it() {
+    let mut kernel = Kernel::default();
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    dump(&kernel, &mut ledger);
+    kernel.add(80, 0);
+    kernel.destinations[0].counted = 3;
+    ledger.watch(0);
+    ledger.read_watched(|slot| kernel.read(slot));
+    assert!(ledger.wants_dump());
+    assert_eq!((ledger.totals().held, ledger.totals().published), (3, 0));
+
+    let snapshot = dump(&kernel, &mut ledger);
+    assert!(!ledger.wants_dump());
+    assert_eq!((ledger.totals().held, ledger.totals().published), (0, 3));
+    assert_eq!(ledger.connections(&snapshot.destinations[0]), 3);
+}
+
+#[test]
+fn a_life_that_ended_unnamed_is_unmatched_and_its_slot_is_recycled_an_interval_later() {
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    ledger.watch(2);
+    ledger.read_watched(|_| 4);
+    ledger.retire(2);
+    assert!(!ledger.wants_dump());
+    let mut recycled = Vec::new();
+    ledger.expire(|slot| recycled.push(slot));
+    assert_eq!((ledger.totals().held, ledger.totals().unmatched), (0, 4));
+    assert!(recycled.is_empty());
+    for _ in 0..3 {
+        ledger.read_watched(|_| 4);
+    }
+    ledger.expire(|slot| recycled.push(slot));
+    assert_eq!(recycled, [2]);
+}
+
+#[test]
+fn a_restarted_probe_does_not_set_connections_back() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    let mut first = dump(&kernel, &mut ledger);
+    kernel.destinations[0].counted = 9;
+    ledger.watch(0);
+    ledger.read_watched(|slot| kernel.read(slot));
+    ledger.restart(16, &mut first);
+
+    // The new probe counts from 0; the kernel's estimator has not run yet.
+    kernel.destinations[0].counted = 0;
+    let snapshot = dump(&kernel, &mut ledger);
+    assert_eq!(ledger.connections(&snapshot.destinations[0]), 9);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Schedule(usize, u64),
+    Estimate,
+    Tick,
+    Dump,
+    Zero(usize),
+    Delete(usize),
+    Add(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0_usize..4, 1_u64..50).prop_map(|(which, count)| Step::Schedule(which, count)),
+        2 => Just(Step::Estimate),
+        3 => Just(Step::Tick),
+        2 => Just(Step::Dump),
+        1 => (0_usize..4).prop_map(Step::Zero),
+        1 => (0_usize..4).prop_map(Step::Delete),
+        1 => (0_u16..4).prop_map(Step::Add),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: never above the truth, never back but for a reset, the sums reconcile,
+    /// and once the estimator has run after the last connection all is exact.
+    #[test]
+    fn connections_are_a_lower_bound_that_becomes_exact(
+        before in prop::collection::vec(0_u64..100, 0..4),
+        steps in prop::collection::vec(step(), 0..80),
+    ) {
+        let mut kernel = Kernel::default();
+        for (port, before) in (0..).zip(&before) {
+            kernel.add(port, *before);
+        }
+        let mut ledger = Ledger::default();
+        ledger.restart(256, &mut Snapshot::default());
+        let mut snapshot = dump(&kernel, &mut ledger);
+        let mut last: Vec<(u32, u64)> = Vec::new();
+        let mut counted = 0;
+        for step in steps {
+            match step {
+                Step::Schedule(which, count) => {
+                    if let Some(real) = kernel.of(which) {
+                        real.counted += count;
+                        counted += count;
+                        let slot = real.slot;
+                        ledger.watch(slot);
+                    }
+                }
+                Step::Estimate => {
+                    for real in &mut kernel.destinations {
+                        real.estimated = real.before + real.counted;
+                    }
+                }
+                Step::Tick => {
+                    ledger.read_watched(|slot| kernel.read(slot));
+                    ledger.end_window();
+                }
+                Step::Dump => snapshot = dump(&kernel, &mut ledger),
+                Step::Zero(which) => {
+                    if let Some(real) = kernel.of(which) {
+                        real.zero = real.estimated;
+                        let slot = real.slot;
+                        ledger.read_watched(|slot| kernel.read(slot));
+                        ledger.zero(slot);
+                        last.retain(|(other, _)| *other != slot);
+                    }
+                }
+                Step::Delete(which) => {
+                    ledger.read_watched(|slot| kernel.read(slot));
+                    if let Some(real) = kernel.of(which) {
+                        let slot = real.slot;
+                        ledger.retire(slot);
+                        kernel.destinations.retain(|real| real.slot != slot);
+                        last.retain(|(other, _)| *other != slot);
+                    }
+                }
+                Step::Add(port) => {
+                    if kernel.destinations.iter().all(|real| real.port != port) {
+                        kernel.add(port, 0);
+                    }
+                }
+            }
+            for destination in &snapshot.destinations {
+                let slot = destination.slot.unwrap();
+                let Some(real) = kernel.destinations.iter().find(|real| real.slot == slot)
+                else { continue };
+                let now = ledger.connections(destination);
+                prop_assert!(now <= real.truth(), "{now} of {}", real.truth());
+                if let Some((_, before)) = last.iter_mut().find(|(other, _)| *other == slot) {
+                    prop_assert!(now >= *before, "{now} after {before}");
+                    *before = now;
+                } else {
+                    last.push((slot, now));
+                }
+            }
+        }
+        for real in &mut kernel.destinations {
+            real.estimated = real.before + real.counted;
+        }
+        snapshot = dump(&kernel, &mut ledger);
+        for destination in &snapshot.destinations {
+            prop_assert_eq!(ledger.connections(destination), destination.stats.connections);
+        }
+        let totals = ledger.totals();
+        prop_assert_eq!(totals.ahead, 0);
+        prop_assert_eq!(totals.published + totals.held + totals.unmatched, counted);
+    }
+}
+
+#[test]
+fn a_dump_that_could_not_be_matched_keeps_the_slots_that_are_known() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    kernel.add(81, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    let first = dump(&kernel, &mut ledger);
+    kernel.destinations[0].counted = 3;
+    ledger.watch(0);
+    ledger.read_watched(|slot| kernel.read(slot));
+    ledger.retire(1);
+
+    let mut second = kernel.snapshot();
+    for destination in &mut second.destinations {
+        destination.slot = None;
+    }
+    ledger.inherit(&mut second, &first);
+    ledger.adopt(&second);
+    assert_eq!(ledger.connections(&second.destinations[0]), 3);
+    assert_eq!(second.destinations[1].slot, None, "its life has ended");
+    assert_eq!(second.uncounted(), 1);
+}
+
+#[test]
+fn a_service_is_not_told_twice_of_what_a_dump_told_first() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    kernel.destinations[0].counted = 7;
+    kernel.destinations[0].estimated = 7;
+    ledger.watch(0);
+    // The service's counter has the seven, but its destination was not matched.
+    let mut unmatched = kernel.snapshot();
+    unmatched.destinations[0].slot = None;
+    unmatched.services[0].stats.connections = 7;
+    ledger.read_all(|slot| kernel.read(slot));
+    ledger.adopt(&unmatched);
+    assert_eq!(ledger.service(0), Some((7, 0)));
+    let mut matched = kernel.snapshot();
+    matched.services[0].stats.connections = 7;
+    ledger.adopt(&matched);
+    assert_eq!(ledger.service(0), Some((7, 7)));
+}

@@ -1,0 +1,114 @@
+//! The sampler's own measurement: how it knows what it publishes, and what it lost. All counts are
+//! since the start; times are of the last interval.
+
+use super::Value;
+use crate::{
+    events::Counts,
+    health::{Health, Report},
+};
+
+/// Its name. It has no tags.
+pub const MEASUREMENT: &str = "ipvs_sampler";
+
+/// The fields, sorted by name.
+#[must_use]
+pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value<'a>); 34] {
+    let Report {
+        mode,
+        services,
+        destinations,
+        uncounted,
+        events,
+        totals,
+    } = *report;
+    let Counts {
+        tally,
+        received,
+        missed,
+    } = events;
+    let number = Value::Unsigned;
+    let count = |count: usize| number(count as u64);
+    [
+        ("connections_ahead", number(totals.ahead)),
+        ("destinations", count(destinations)),
+        ("destinations_uncounted", count(uncounted)),
+        ("dump_failures", number(health.dump_failures)),
+        ("dump_ns_max", number(health.dump_ns.longest())),
+        ("dump_ns_p50", number(health.dump_ns.quantile(0.5))),
+        ("dump_repeats", number(health.dump_repeats)),
+        ("dumps", number(health.dumps)),
+        ("events_foreign", number(tally.foreign)),
+        ("events_held", number(totals.held)),
+        ("events_missed", number(missed)),
+        ("events_no_slot", number(tally.no_slot)),
+        ("events_published", number(totals.published)),
+        ("events_seen", number(tally.counted + tally.no_slot)),
+        ("events_skipped", number(tally.skipped)),
+        ("events_unmatched", number(totals.unmatched)),
+        ("lines_dropped", number(health.lines_dropped)),
+        ("mode", Value::Text(mode.name())),
+        ("reason", Value::Text(mode.reason())),
+        ("records_lost", number(tally.lost)),
+        ("records_lost_changes", number(tally.lost_changes)),
+        ("records_lost_fills", number(tally.lost_fills)),
+        ("records_received", number(received)),
+        ("records_submitted", number(tally.submitted)),
+        ("services", count(services)),
+        ("tick_late_ns_max", number(health.late_ns.longest())),
+        ("tick_late_ns_p50", number(health.late_ns.quantile(0.5))),
+        ("tick_late_ns_p99", number(health.late_ns.quantile(0.99))),
+        ("tick_work_ns_max", number(health.work_ns.longest())),
+        ("tick_work_ns_p50", number(health.work_ns.quantile(0.5))),
+        ("tick_work_ns_p99", number(health.work_ns.quantile(0.99))),
+        ("ticks", number(health.ticks)),
+        ("ticks_missed", number(health.ticks_missed)),
+        ("version", Value::Text(env!("CARGO_PKG_VERSION"))),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use ipvs_sampler_common::Tally;
+
+    use super::fields;
+    use crate::{
+        events::Counts,
+        health::{Health, Mode, Report},
+        model::Totals,
+        schema::Value,
+    };
+
+    fn report(mode: &Mode) -> Report<'_> {
+        Report {
+            mode,
+            services: 1,
+            destinations: 2,
+            uncounted: 0,
+            events: Counts {
+                tally: Tally {
+                    counted: 5,
+                    no_slot: 1,
+                    ..Tally::default()
+                },
+                ..Counts::default()
+            },
+            totals: Totals::default(),
+        }
+    }
+
+    #[test]
+    fn fields_are_sorted_and_none_is_there_twice() {
+        let fields = fields(&Health::new().unwrap(), &report(&Mode::Events));
+        assert!(fields.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn what_found_no_slot_was_seen_all_the_same() {
+        let fields = fields(&Health::new().unwrap(), &report(&Mode::Waiting));
+        let seen = fields
+            .iter()
+            .find(|(name, _)| *name == "events_seen")
+            .unwrap();
+        assert_eq!(seen.1, Value::Unsigned(6));
+    }
+}
