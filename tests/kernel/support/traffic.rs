@@ -37,6 +37,8 @@ pub(crate) fn accept(listener: TcpListener) {
         let listener = Arc::clone(&listener);
         thread::spawn(move || {
             while let Ok((mut connection, _)) = listener.accept() {
+                // A connection whose destination was deleted is cut off and never ends by itself.
+                let _ = connection.set_read_timeout(Some(Duration::from_millis(500)));
                 let _ = connection.read(&mut [0; 64]);
             }
         });
