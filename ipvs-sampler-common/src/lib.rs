@@ -126,7 +126,8 @@ pub struct Fill {
 /// In [`Fill::slot`]: the destination has no slot.
 pub const NO_SLOT: Slot = Slot::MAX;
 
-/// Byte offsets that user space reads from the kernel's BTF and hands over before loading.
+/// Byte offsets that user space reads from the BTF of the kernel image and hands over before
+/// loading.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Offsets {
@@ -138,6 +139,93 @@ pub struct Offsets {
     pub net_ipvs: u32,
     /// Always 0.
     pub reserved: u32,
+}
+
+/// What a slot's object is.
+pub struct ObjectKind;
+
+impl ObjectKind {
+    /// None: the slot is free.
+    pub const NONE: u32 = 0;
+    /// A `struct ip_vs_dest`.
+    pub const DESTINATION: u32 = 1;
+    /// A `struct ip_vs_service`.
+    pub const SERVICE: u32 = 2;
+}
+
+/// The kernel object behind a slot, as long as it lives.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Object {
+    /// Its address, 0 when the slot is free.
+    pub address: u64,
+    /// One of [`ObjectKind`].
+    pub kind: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// How many counters IPVS keeps per CPU and object: connections, packets in and out, bytes in and
+/// out (`struct ip_vs_counters`, include/net/ip_vs.h).
+pub const COUNTERS: usize = 5;
+
+/// Byte offsets within IPVS's own structures, from the module's BTF. They changed within stable
+/// series, so they are never taken from a table of versions.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layout {
+    /// Address of the kernel's `__per_cpu_offset`.
+    pub per_cpu_offset: u64,
+    /// `ip_vs_dest.stats`.
+    pub destination_stats: u32,
+    /// `ip_vs_service.stats`.
+    pub service_stats: u32,
+    /// `ip_vs_stats.cpustats`, the address of the per-CPU counters.
+    pub stats_per_cpu: u32,
+    /// `ip_vs_stats.kstats`, the estimator's copy.
+    pub stats_estimated: u32,
+    /// `ip_vs_stats.kstats0`, the counters when they were last zeroed.
+    pub stats_zero: u32,
+    /// `ip_vs_dest.activeconns`.
+    pub active: u32,
+    /// `ip_vs_dest.inactconns`, or `totalconns` where that took its place.
+    pub inactive: u32,
+    /// 1 when [`Layout::inactive`] is of `totalconns`: all connections, active ones included.
+    pub inactive_is_total: u32,
+    /// `ip_vs_dest.persistconns`.
+    pub persistent: u32,
+    /// `ip_vs_dest.weight`.
+    pub weight: u32,
+    /// `ip_vs_dest.flags`.
+    pub flags: u32,
+    /// Possible CPUs.
+    pub cpus: u32,
+}
+
+/// What one run of the `read_live` program read of one object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// The sum over CPUs of each counter, never zeroed.
+    pub counted: [u64; COUNTERS],
+    /// What the estimator last copied of that.
+    pub estimated: [u64; COUNTERS],
+    /// What it was when the object was last zeroed.
+    pub zero: [u64; COUNTERS],
+    /// The object's address: which life this is about.
+    pub address: u64,
+    /// Active connections of a destination.
+    pub active: u32,
+    /// `inactconns` or `totalconns`, see [`Layout::inactive_is_total`].
+    pub inactive: u32,
+    /// Persistence templates of a destination.
+    pub persistent: u32,
+    /// Weight of a destination.
+    pub weight: u32,
+    /// `IP_VS_DEST_F_*` of a destination: 2 overloaded.
+    pub flags: u32,
+    /// How many of the object's reads the kernel refused.
+    pub refused: u32,
 }
 
 /// What the program says of the process that ran it on demand.
@@ -160,6 +248,9 @@ const _: () = {
     assert!(size_of::<Fill>() == 16);
     assert!(size_of::<Offsets>() == 16);
     assert!(size_of::<Whoami>() == 16);
+    assert!(size_of::<Object>() == 16);
+    assert!(size_of::<Layout>() == 56);
+    assert!(size_of::<Reading>() == 152);
 };
 
 #[cfg(feature = "user")]
@@ -175,4 +266,6 @@ mod user {
     unsafe impl aya::Pod for super::Offsets {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Whoami {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Layout {}
 }

@@ -7,6 +7,7 @@
 #![no_std]
 #![no_main]
 
+mod live;
 mod maps;
 mod slots;
 
@@ -19,7 +20,9 @@ use aya_ebpf::{
     programs::{ProbeContext, RawTracePointContext},
 };
 use aya_log_ebpf::{debug, warn};
-use ipvs_sampler_common::{Fill, Kind, NO_SLOT, Record, Slot, Tally, Target, Whoami};
+use ipvs_sampler_common::{
+    Fill, Kind, NO_SLOT, ObjectKind, Record, Slot, Tally, Target, Whoami,
+};
 use maps::{CELLS, FILLS, OFFSETS, RECORDS, TALLIES, TARGET, WHOAMI};
 
 /// `IP_VS_CONN_F_ONE_PACKET`: the one flag that a counted connection may carry. All others
@@ -51,7 +54,7 @@ fn scheduled(ctx: &ProbeContext) -> Option<()> {
         tally.skipped += 1;
         return Some(());
     }
-    let Some(slot) = slots::of(destination) else {
+    let Some(slot) = slots::of(destination, ObjectKind::DESTINATION) else {
         tally.no_slot += 1;
         if tally.no_slot.is_power_of_two() {
             warn!(ctx, "no free slot: {} connections are not counted on CPU {}", tally.no_slot, cpu);
@@ -155,15 +158,15 @@ fn change(kind: u32, object: u64, slot: Slot) -> Option<()> {
 /// pointer its name without any offset into the kernel's structures.
 #[kprobe]
 pub fn fill_dest(ctx: ProbeContext) -> u32 {
-    filled(&ctx).map_or(1, |()| 0)
+    filled(&ctx, ObjectKind::DESTINATION).map_or(1, |()| 0)
 }
 
-fn filled(ctx: &ProbeContext) -> Option<()> {
+fn filled(ctx: &ProbeContext, kind: u32) -> Option<()> {
     if TARGET.get(0)?.process != process() {
         return Some(());
     }
     let object: u64 = ctx.arg(1)?;
-    let slot = slots::of(object).unwrap_or(NO_SLOT);
+    let slot = slots::of(object, kind).unwrap_or(NO_SLOT);
     match FILLS.reserve::<Fill>(0) {
         Some(mut entry) => {
             entry.write(Fill { object, slot, reserved: 0 });
@@ -172,6 +175,23 @@ fn filled(ctx: &ProbeContext) -> Option<()> {
         None => tally(cpu())?.lost_fills += 1,
     }
     Some(())
+}
+
+/// `ip_vs_genl_fill_service(skb, svc)`: the same for services.
+#[kprobe]
+pub fn fill_service(ctx: ProbeContext) -> u32 {
+    filled(&ctx, ObjectKind::SERVICE).map_or(1, |()| 0)
+}
+
+/// `ip_vs_unlink_service(svc, cleanup)`, `__ip_vs_del_service(svc, cleanup)` from 7.x on: the
+/// service and all its destinations go.
+#[kprobe]
+pub fn del_service(ctx: ProbeContext) -> u32 {
+    service_deleted(&ctx).map_or(1, |()| 0)
+}
+
+fn service_deleted(ctx: &ProbeContext) -> Option<()> {
+    retire(ctx, ctx.arg(0)?)
 }
 
 /// Never attached: user space runs it to learn who it is in the kernel's terms.
@@ -188,6 +208,18 @@ fn identified() -> Option<()> {
     let net = read(nsproxy + u64::from(offsets.nsproxy_net))?;
     let netns_ipvs = read(net + u64::from(offsets.net_ipvs))?;
     WHOAMI.set(0, Whoami { netns_ipvs, process: process(), reserved: 0 }, 0).ok()
+}
+
+/// Never attached: user space runs it once before `read_live`.
+#[raw_tracepoint]
+pub fn cpu_offsets(_ctx: RawTracePointContext) -> i32 {
+    live::progress(live::copy_cpu_offsets().unwrap_or(0))
+}
+
+/// Never attached: user space runs it at each tick.
+#[raw_tracepoint]
+pub fn read_live(ctx: RawTracePointContext) -> i32 {
+    live::progress(live::read_objects(&ctx))
 }
 
 #[inline(always)]

@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, RingBuf, Stack},
 };
-use ipvs_sampler_common::{Cell, Offsets, Slot, Tally, Target, Whoami};
+use ipvs_sampler_common::{Cell, Layout, Object, Offsets, Reading, Slot, Tally, Target, Whoami};
 
 /// One entry: whom to watch.
 #[map]
@@ -43,6 +43,41 @@ pub static FILLS: RingBuf = RingBuf::with_byte_size(16384, 0);
 /// One entry: the answer of `whoami`.
 #[map]
 pub static WHOAMI: Array<Whoami> = Array::with_max_entries(1, 0);
+
+/// The object behind each slot while it lives: written where a pointer gets or loses its slot.
+#[map]
+pub static OBJECTS: Array<Object> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// By slot, what the last run of `read_live` read; memory-mapped, so that it is handed over in bulk.
+#[map]
+pub static READINGS: Array<Reading> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// One entry, memory-mapped: how far the last run of `cpu_offsets` or `read_live` came. What such a
+/// program returns does not reach user space.
+#[map]
+pub static PROGRESS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// By CPU, the offset of its copy of per-CPU memory.
+#[map]
+pub static CPU_OFFSETS: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Where IPVS keeps what is read live.
+#[unsafe(no_mangle)]
+pub static LAYOUT: Global<Layout> = Global::new(Layout {
+    per_cpu_offset: 0,
+    destination_stats: 0,
+    service_stats: 0,
+    stats_per_cpu: 0,
+    stats_estimated: 0,
+    stats_zero: 0,
+    active: 0,
+    inactive: 0,
+    inactive_is_total: 0,
+    persistent: 0,
+    weight: 0,
+    flags: 0,
+    cpus: 0,
+});
 
 /// Where to find the network namespace of a task.
 #[unsafe(no_mangle)]

@@ -26,6 +26,8 @@ pub enum Command {
     Once(Once),
     /// Sample until interrupted
     Run(Run),
+    /// Say of each source whether it is available here, or why not and what to do
+    Doctor,
 }
 
 /// `once`.
@@ -62,6 +64,9 @@ pub struct Run {
     /// Whether to use the eBPF probe
     #[arg(long, value_enum, default_value_t = Ebpf::Auto)]
     pub ebpf: Ebpf,
+    /// Whether to read all counters live, at each tick, where the probe can
+    #[arg(long, value_enum, default_value_t = Live::Auto)]
+    pub live: Live,
     /// End after so long
     #[arg(long = "for", value_name = "DURATION", value_parser = period)]
     pub for_: Option<Duration>,
@@ -109,6 +114,15 @@ pub enum Ebpf {
     /// End when it cannot run
     Require,
     /// Netlink alone
+    Off,
+}
+
+/// Choices for the live counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Live {
+    /// Read them where that can be done, say why where it cannot
+    Auto,
+    /// Connections by events alone
     Off,
 }
 

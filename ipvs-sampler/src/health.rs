@@ -12,8 +12,11 @@ const LONGEST_NS: u64 = 60_000_000_000;
 /// How connections are known right now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Counted live by the probe, on top of the netlink dumps.
-    Events,
+    /// All counters are read live, on top of the netlink dumps.
+    Live,
+    /// Connections are counted live by the probe, on top of the netlink dumps; with the reason why
+    /// not all counters are.
+    Events(String),
     /// As netlink dumps tell, with the reason why not by the probe.
     Netlink(String),
     /// IPVS is not loaded.
@@ -25,7 +28,8 @@ impl Mode {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Events => "events",
+            Self::Live => "live",
+            Self::Events(_) => "events",
             Self::Netlink(_) => "netlink",
             Self::Waiting => "waiting",
         }
@@ -35,8 +39,8 @@ impl Mode {
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
-            Self::Events => "",
-            Self::Netlink(reason) => reason,
+            Self::Live => "",
+            Self::Events(reason) | Self::Netlink(reason) => reason,
             Self::Waiting => "IPVS is not loaded",
         }
     }
@@ -45,7 +49,12 @@ impl Mode {
 impl fmt::Display for Mode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Events => formatter.write_str("events: the eBPF probe counts connections live"),
+            Self::Live => formatter.write_str("live: every counter is read at each tick"),
+            Self::Events(reason) => write!(
+                formatter,
+                "events: the eBPF probe counts connections live; all other counters are as old as \
+                 the kernel's estimator leaves them: {reason}"
+            ),
             Self::Netlink(reason) => write!(
                 formatter,
                 "netlink only: connections are as old as the kernel's estimator leaves them (2 s, or \

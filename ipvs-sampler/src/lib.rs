@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod doctor;
 pub mod encode;
 pub mod events;
 pub mod failure;

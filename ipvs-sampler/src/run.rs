@@ -1,4 +1,4 @@
-//! The two subcommands: what they open, when they tick, how they end.
+//! The subcommands: what they open, when they tick, how they end.
 
 use std::{
     io::{self, Write as _},
@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     cli::{Format, Once, Run},
     clock::{Due, Moment, Schedule, Timer, Wake},
+    doctor,
     encode::{Influx, json, table},
     failure::Failure,
     model::Snapshot,
@@ -48,11 +49,23 @@ pub fn once(options: &Once) -> Result<(), Failure> {
         Format::Json => json(&mut text, &snapshot, now),
         Format::Table => table(&mut text, &snapshot),
     }
+    print(&text)
+}
+
+/// `doctor`: what can be known here.
+///
+/// # Errors
+/// When nothing can be sampled, or standard output fails.
+pub fn doctor() -> Result<(), Failure> {
+    let findings = doctor::examine();
+    print(findings.text.as_bytes())?;
+    findings.failure.map_or(Ok(()), Err)
+}
+
+fn print(text: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
-    ended(
-        output.write_all(&text).and_then(|()| output.flush()),
-        "standard output",
-    )
+    let written = output.write_all(text).and_then(|()| output.flush());
+    ended(written, "standard output")
 }
 
 /// `run`: samples until a signal, the given time or the given count ends it.

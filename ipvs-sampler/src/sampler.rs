@@ -1,19 +1,21 @@
 //! The order of a tick: the one place that knows it.
 
+mod print;
+
 use std::time::Duration;
 
 use crate::{
-    cli::{self, Ebpf, Run},
+    cli::{self, Ebpf, Live, Run},
     clock::{Due, Moment},
     encode::Influx,
     events::Events,
     failure::Failure,
     health::{Health, Mode, Report},
-    model::{Ledger, Snapshot},
-    schema::{self, DestinationRow, FieldSet, Netmask, ServiceRow},
+    model::{Ledger, Readings, Snapshot, check_readings, slots_end},
+    schema::{self, Netmask},
     source::{
         netlink::{self, Netlink},
-        probe::{self, Changes, Probe},
+        probe::{self, Changes, Probe, Unavailable},
     },
 };
 
@@ -23,7 +25,10 @@ pub const DUMP_LIMIT: Duration = Duration::from_secs(3);
 /// Shortest time between two dumps made to learn a new destination's name, in ns.
 const LEARNING_PAUSE: u64 = 250_000_000;
 
-/// Least number of destinations that the probe has room for.
+/// So often live readings may differ from a dump before they are held to be wrong.
+const CHECKS: u32 = 3;
+
+/// Least number of services and destinations that the probe has room for.
 const LEAST_SLOTS: u32 = 4096;
 
 /// Everything that one tick needs, kept from tick to tick so that a steady one allocates nothing.
@@ -38,6 +43,8 @@ pub struct Sampler {
     /// Memory for the next one.
     spare: Snapshot,
     ledger: Ledger,
+    /// In [`Mode::Live`].
+    readings: Readings,
     changes: Changes,
     events: Events,
     places: Vec<(usize, usize)>,
@@ -63,6 +70,7 @@ impl Sampler {
             snapshot: Snapshot::default(),
             spare: Snapshot::default(),
             ledger: Ledger::default(),
+            readings: Readings::default(),
             changes: Changes::default(),
             events: Events::default(),
             places: Vec::new(),
@@ -103,11 +111,14 @@ impl Sampler {
         if dumped {
             now = self.last_dump;
         }
+        if self.mode == Mode::Live {
+            now = self.read_live();
+        }
         let complete = due == Due::Interval && fresh;
-        if complete {
-            self.print_all(&now, batch);
-        } else {
-            self.print_scheduled(&now, batch);
+        match (complete, &self.mode) {
+            (true, _) => self.print_all(&now, batch),
+            (false, Mode::Live) => self.print_changed(&now, batch),
+            (false, _) => self.print_scheduled(&now, batch),
         }
         self.ledger.end_window();
         self.window_began = now;
@@ -148,6 +159,45 @@ impl Sampler {
         apply(&self.changes, &mut self.ledger);
     }
 
+    /// Reads all counters; the moment of the reading. When it fails, events go on without.
+    fn read_live(&mut self) -> Moment {
+        let Some(probe) = &mut self.probe else {
+            return Moment::now();
+        };
+        let outcome = probe.read_live(slots_end(&self.snapshot));
+        let now = Moment::now();
+        let window = now.since(&self.window_began);
+        self.readings
+            .take(&self.snapshot, window, |slot| probe.reading(slot));
+        if let Err(unavailable) = outcome {
+            self.enter(Mode::Events(unavailable.to_string()));
+        }
+        now
+    }
+
+    /// Holds what is read live against the dump just made. A difference may be a change that came
+    /// between the two, so it is looked at again with another dump; one that stays ends the live
+    /// mode before a line of it is written. Whether the last dump succeeded.
+    fn check_live(&mut self, batch: &mut Vec<u8>) -> Result<bool, Failure> {
+        for checks_left in (0..CHECKS).rev() {
+            let (Mode::Live, Some(probe)) = (&self.mode, &mut self.probe) else {
+                break;
+            };
+            let outcome = probe.read_live(slots_end(&self.snapshot)).and_then(|()| {
+                check_readings(&self.snapshot, |slot| probe.reading(slot))
+                    .map_err(|mismatch| Unavailable::mismatch(&mismatch))
+            });
+            let Err(unavailable) = outcome else { break };
+            if checks_left == 0 || probe.not_live().is_some() {
+                probe.end_live(unavailable.clone());
+                self.enter(Mode::Events(unavailable.to_string()));
+            } else if !self.dump(batch)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Dumps and joins; with a new probe where the old one will not do, and then once more.
     /// Whether it succeeded. Its moment is `last_dump`.
     fn refresh(&mut self, batch: &mut Vec<u8>) -> Result<bool, Failure> {
@@ -159,26 +209,25 @@ impl Sampler {
             log::warn!("IPVS was loaded anew");
             self.forget_probe();
         }
-        if !self.wants_probe() {
-            return Ok(true);
+        if self.wants_probe() {
+            self.start_probe()?;
+            if self.probe.is_some() && !self.dump(batch)? {
+                return Ok(false);
+            }
         }
-        self.start_probe()?;
-        if self.probe.is_none() {
-            return Ok(true);
-        }
-        self.dump(batch)
+        self.check_live(batch)
     }
 
     /// Whether a probe is to be started: there was no IPVS before; or the one that runs has no
     /// slots left, best before a connection finds none; or it lost word of changes, so that
     /// nobody knows which of its slots still count for whom.
     fn wants_probe(&self) -> bool {
-        let destinations = self.snapshot.destinations.len();
+        let objects = self.objects();
         match (&self.mode, &self.probe) {
             (Mode::Netlink(_), _) => false,
             (_, None) => true,
             (_, Some(probe)) => {
-                destinations > probe.slots() as usize / 2
+                objects > probe.slots() as usize / 2
                     || self.events.no_slot_left()
                     || self.events.lost_changes()
             }
@@ -220,11 +269,18 @@ impl Sampler {
             self.events.update(probe);
             self.ledger.read_all(|slot| probe.connections(slot));
             apply(&self.changes, &mut self.ledger);
-            self.print_departed(batch);
+            if self.mode != Mode::Live {
+                self.print_departed(batch);
+            }
             self.ledger.inherit(&mut self.spare, &self.snapshot);
             self.ledger.adopt(&self.spare);
         }
         std::mem::swap(&mut self.snapshot, &mut self.spare);
+    }
+
+    /// How many slots the last dump's services and destinations take.
+    fn objects(&self) -> usize {
+        self.snapshot.services.len() + self.snapshot.destinations.len()
     }
 
     fn start_probe(&mut self) -> Result<(), Failure> {
@@ -232,7 +288,7 @@ impl Sampler {
             self.enter(Mode::Netlink("--ebpf off".into()));
             return Ok(());
         }
-        let room = self.snapshot.destinations.len().saturating_mul(4);
+        let room = self.objects().saturating_mul(4);
         let slots = u32::try_from(room).unwrap_or(u32::MAX / 2).max(LEAST_SLOTS);
         let slots = self
             .probe
@@ -253,8 +309,13 @@ impl Sampler {
             Ok(probe) => {
                 self.ledger.restart(probe.slots(), &mut self.snapshot);
                 self.events.probe_began(&probe);
+                let not_live = match self.options.live {
+                    Live::Auto => probe.not_live().map(ToString::to_string),
+                    Live::Off => Some("--live off".into()),
+                };
+                self.readings.clear();
                 self.probe = Some(probe);
-                self.enter(Mode::Events);
+                self.enter(not_live.map_or(Mode::Live, Mode::Events));
                 Ok(())
             }
             Err(unavailable) if self.options.ebpf == Ebpf::Require => Err(unavailable.into()),
@@ -280,64 +341,13 @@ impl Sampler {
     }
 
     fn enter(&mut self, mode: Mode) {
+        if mode != Mode::Live {
+            // Whatever was read last must not be taken for live.
+            self.readings.clear();
+        }
         if self.mode != mode {
             log::info!("{mode}");
             self.mode = mode;
-        }
-    }
-
-    fn print_all(&mut self, now: &Moment, batch: &mut Vec<u8>) {
-        let window = now.since(&self.window_began);
-        for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
-            let mut row = ServiceRow::from_netlink(service);
-            if let Some((connections, scheduled)) = self.ledger.service(index) {
-                row.connections = connections;
-                row.connections_per_second = per_second(scheduled, window);
-            }
-            self.encoder.service(batch, &row, FieldSet::All, now.wall);
-            for destination in destinations {
-                let mut row = DestinationRow::from_netlink(service, destination);
-                if let Some(scheduled) = self.ledger.window(destination) {
-                    row.connections = self.ledger.connections(destination);
-                    row.connections_per_second = per_second(scheduled, window);
-                }
-                self.encoder
-                    .destination(batch, &row, FieldSet::All, now.wall);
-            }
-        }
-    }
-
-    fn print_scheduled(&mut self, now: &Moment, batch: &mut Vec<u8>) {
-        self.ledger.scheduled(&mut self.places);
-        self.print_places(now, batch);
-    }
-
-    /// Destinations that are gone have a last word: the next dump will not have them. It is
-    /// stamped just before the tick, at which a new destination of that name may have its first.
-    fn print_departed(&mut self, batch: &mut Vec<u8>) {
-        self.ledger.departed(&mut self.places);
-        let before = Moment {
-            wall: self.last_dump.wall - 1,
-            ..self.last_dump
-        };
-        self.print_places(&before, batch);
-    }
-
-    fn print_places(&self, now: &Moment, batch: &mut Vec<u8>) {
-        let window = now.since(&self.window_began);
-        for &(service, destination) in &self.places {
-            let (Some(service), Some(destination)) = (
-                self.snapshot.services.get(service),
-                self.snapshot.destinations.get(destination),
-            ) else {
-                continue;
-            };
-            let mut row = DestinationRow::from_netlink(service, destination);
-            row.connections = self.ledger.connections(destination);
-            row.connections_per_second =
-                per_second(self.ledger.window(destination).unwrap_or(0), window);
-            self.encoder
-                .destination(batch, &row, FieldSet::Scheduled, now.wall);
         }
     }
 
@@ -375,28 +385,5 @@ pub(crate) fn netmask(choice: cli::Netmask) -> Netmask {
     match choice {
         cli::Netmask::Popcount => Netmask::Popcount,
         cli::Netmask::Prefix => Netmask::Prefix,
-    }
-}
-
-/// Rounded; 0 for an empty window.
-fn per_second(count: u64, window_ns: u64) -> u64 {
-    const NANOSECONDS: u128 = 1_000_000_000;
-    let (count, window) = (u128::from(count), u128::from(window_ns));
-    if window == 0 {
-        return 0;
-    }
-    u64::try_from((count * NANOSECONDS + window / 2) / window).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::per_second;
-
-    #[test]
-    fn rates_are_rounded_and_never_divide_by_zero() {
-        assert_eq!(per_second(3, 100_000_000), 30);
-        assert_eq!(per_second(1, 3_000_000_000), 0);
-        assert_eq!(per_second(2, 3_000_000_000), 1);
-        assert_eq!(per_second(5, 0), 0);
     }
 }

@@ -12,6 +12,7 @@
 mod capture;
 mod change;
 mod counting;
+mod live;
 mod loss;
 mod permission;
 mod snapshot;

@@ -122,7 +122,7 @@ fn with_netlink_but_without_bpf() {
 fn without_the_module() {
     one_service();
     unload();
-    for arguments in ["once", "run --for 1s --ebpf require"] {
+    for arguments in ["once", "run --for 1s --ebpf require", "doctor"] {
         let output = sampler::output(arguments);
         let messages = text(&output.stderr);
         assert_eq!(output.status.code(), Some(69), "{arguments}: {messages}");
@@ -132,7 +132,7 @@ fn without_the_module() {
         );
     }
 
-    let sampler = Sampler::run("--interval 500ms --resolution 50ms");
+    let sampler = Sampler::run("--interval 500ms --resolution 50ms --live off");
     let report = sampler.next_report();
     assert_eq!(report.texts["mode"], "waiting");
     assert!(
@@ -159,6 +159,39 @@ fn without_the_module() {
     });
     let ended = sampler.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.messages);
+}
+
+/// What `doctor` says, by source.
+fn diagnosis(output: &std::process::Output) -> Vec<String> {
+    text(&output.stdout).lines().map(Into::into).collect()
+}
+
+#[test]
+fn the_doctor_names_what_is_there_and_what_stands_against_the_rest() {
+    one_service();
+    let well = sampler::output("doctor");
+    assert_eq!(well.status.code(), Some(0));
+    let said = diagnosis(&well);
+    assert_eq!(said[..2], ["netlink  available", "events   available"]);
+    if std::path::Path::new("/sys/kernel/btf/ip_vs").exists() {
+        assert_eq!(said[2], "live     available");
+    } else {
+        assert!(said[2].contains("/sys/kernel/btf/ip_vs"), "{said:?}");
+    }
+
+    let poor = without_bpf("doctor").output().expect("running");
+    assert_eq!(poor.status.code(), Some(0), "netlink is enough");
+    let said = diagnosis(&poor);
+    assert_eq!(said[0], "netlink  available");
+    assert!(said[1].contains("CAP_BPF"), "{said:?}");
+
+    let nobody = sampler::command("doctor")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .expect("running");
+    assert_eq!(nobody.status.code(), Some(77));
+    assert!(diagnosis(&nobody)[0].contains("CAP_NET_ADMIN"));
 }
 
 #[test]

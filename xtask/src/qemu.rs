@@ -48,7 +48,8 @@ pub(crate) enum Accel {
 
 /// No reboot after a panic: QEMU ends, and the console's tail tells why. Mitigations cost much
 /// under emulation and protect nothing here.
-const APPEND: &str = "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off random.trust_cpu=on";
+const APPEND: &str =
+    "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off random.trust_cpu=on";
 
 impl Vm {
     pub(crate) fn boot(boot: &Boot<'_>) -> Result<Self> {

@@ -37,6 +37,7 @@ fn append_service(json: &mut Writer<'_>, service: &Service, destinations: &[Dest
         stats,
         first_destination: _,
         destination_count: _,
+        slot: _,
     } = service;
     append_word(
         json,

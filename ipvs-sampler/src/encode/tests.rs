@@ -59,6 +59,7 @@ fn director() -> Snapshot {
         stats: stats(u64::MAX - 9),
         first_destination: 0,
         destination_count: 2,
+        slot: None,
     };
     let names = Service {
         key: ServiceKey {
@@ -75,6 +76,7 @@ fn director() -> Snapshot {
         stats: stats(200),
         first_destination: 2,
         destination_count: 0,
+        slot: None,
         ..Service::default()
     };
     let marked = Service {
@@ -87,6 +89,7 @@ fn director() -> Snapshot {
         stats: stats(300),
         first_destination: 2,
         destination_count: 1,
+        slot: None,
         ..Service::default()
     };
     let backend = |address, weight| Destination {

@@ -44,6 +44,7 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
                 stats,
                 first_destination: 0,
                 destination_count: 0,
+                slot: None,
             },
         )
 }

@@ -4,12 +4,14 @@
 pub(crate) mod arbitrary;
 mod ledger;
 mod name;
+mod readings;
 mod service;
 mod snapshot;
 mod sort;
 
 pub use ledger::{Ledger, Totals};
 pub use name::Name;
+pub use readings::{Mismatch, Readings, check_readings, per_second, slots_end};
 pub use service::{
     Destination, DestinationKey, Forwarding, Service, ServiceKey, Stats, Tunnel, VirtualAddress,
 };

@@ -71,6 +71,8 @@ pub struct Service {
     pub first_destination: u32,
     /// How many follow.
     pub destination_count: u32,
+    /// The probe's slot for this life of the service in the kernel, when it was learned.
+    pub slot: Option<u32>,
 }
 
 impl Service {

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn fields_are_sorted_and_none_is_there_twice() {
-        let fields = fields(&Health::new().unwrap(), &report(&Mode::Events));
+        let fields = fields(&Health::new().unwrap(), &report(&Mode::Live));
         assert!(fields.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 

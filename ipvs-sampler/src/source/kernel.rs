@@ -16,6 +16,17 @@ pub const PROBES: [(&str, &str); 5] = [
     ("conn_new", "ip_vs_conn_new"),
 ];
 
+/// Further functions, without which nothing can be read live: what teaches services, and what ends
+/// them. Of the second kind the first that this kernel has is taken (`ip_vs_unlink_service` up to 6.x,
+/// `__ip_vs_del_service` in 7.x, net/netfilter/ipvs/ip_vs_ctl.c).
+pub const LIVE_PROBES: [(&str, &[&str]); 2] = [
+    ("fill_service", &["ip_vs_genl_fill_service"]),
+    (
+        "del_service",
+        &["ip_vs_unlink_service", "__ip_vs_del_service"],
+    ),
+];
+
 /// Least `sizeof(struct ip_vs_dest)` of the supported kernels (5.10: 448, later more). Both a
 /// destination and its statistics lie in one allocation of at least this size, so an address in
 /// `destination .. destination + 448` is inside that destination and nothing else.
@@ -23,6 +34,48 @@ pub const LEAST_DESTINATION_SIZE: u64 = 448;
 
 /// BTF of the kernel image.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// BTF of IPVS as a module: none in 5.10, nor where IPVS is part of the image.
+pub const MODULE_BTF: &str = "/sys/kernel/btf/ip_vs";
+
+/// What [`address_of`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbol {
+    /// The symbol's address.
+    At(u64),
+    /// `kernel.kptr_restrict`, or missing privileges: the list has zeros for addresses.
+    Hidden,
+    /// The kernel lists no such symbol: data is listed with `CONFIG_KALLSYMS_ALL` only.
+    Absent,
+}
+
+/// The address of a symbol of the kernel image, from /proc/kallsyms.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn address_of(symbol: &str) -> io::Result<Symbol> {
+    use io::BufRead as _;
+    let mut file = io::BufReader::with_capacity(1 << 16, fs::File::open("/proc/kallsyms")?);
+    let mut line = String::new();
+    while file.read_line(&mut line)? > 0 {
+        if let Some(found) = symbol_in(&line, symbol) {
+            return Ok(found);
+        }
+        line.clear();
+    }
+    Ok(Symbol::Absent)
+}
+
+/// Lines are `ADDRESS TYPE NAME`, for modules followed by `[MODULE]`.
+fn symbol_in(line: &str, symbol: &str) -> Option<Symbol> {
+    let mut words = line.split_ascii_whitespace();
+    let address = u64::from_str_radix(words.next()?, 16).ok()?;
+    let _kind = words.next()?;
+    (words.next()? == symbol && words.next().is_none()).then_some(match address {
+        0 => Symbol::Hidden,
+        address => Symbol::At(address),
+    })
+}
 
 /// Capability numbers (include/uapi/linux/capability.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +163,7 @@ fn total_connections(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{effective, total_connections};
+    use super::{Symbol, effective, symbol_in, total_connections};
 
     #[test]
     fn capabilities_come_from_the_effective_set() {
@@ -130,5 +183,24 @@ mod tests {
                     0        0        0                0                0\n";
         assert_eq!(total_connections(text), Some(0x20));
         assert_eq!(total_connections(""), None);
+    }
+
+    #[test]
+    fn a_symbol_is_found_by_its_whole_name() {
+        let found = |line| symbol_in(line, "__per_cpu_offset");
+        assert_eq!(
+            found("ffffffff82a0b1c0 D __per_cpu_offset\n"),
+            Some(Symbol::At(0xffff_ffff_82a0_b1c0))
+        );
+        assert_eq!(
+            found("0000000000000000 D __per_cpu_offset\n"),
+            Some(Symbol::Hidden)
+        );
+        assert_eq!(found("ffffffff82a0b1c0 D __per_cpu_offsets\n"), None);
+        assert_eq!(
+            found("ffffffffc0a0b1c0 d __per_cpu_offset [module]\n"),
+            None
+        );
+        assert_eq!(found(""), None);
     }
 }

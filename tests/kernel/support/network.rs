@@ -43,18 +43,6 @@ const SET_UP: &str = "\
     sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.vs.conntrack=0
     modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_wlc ip_vs_lc ip_vs_sh";
 
-/// A rule on every hook, so that none is ever without a user. IPVS takes its hooks when the first
-/// service comes and gives them back with the last one; where it is the only user the kernel then
-/// patches its own code (`nf_hooks_needed`, net/netfilter/core.c), and on an emulator with several
-/// threads another CPU can still run the breakpoint of a patch that is over, which is an oops.
-fn hold_hooks() {
-    for program in ["iptables", "ip6tables"] {
-        for chain in ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] {
-            sh(&format!("{program} -t mangle -A {chain} -j ACCEPT"));
-        }
-    }
-}
-
 /// Makes the network once, and starts each test with an empty IPVS table.
 pub(crate) fn ready() {
     static ONCE: Once = Once::new();
@@ -62,7 +50,6 @@ pub(crate) fn ready() {
         for line in SET_UP.lines() {
             sh(line);
         }
-        hold_hooks();
         traffic::serve();
     });
     sh("modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_wlc ip_vs_lc ip_vs_sh");

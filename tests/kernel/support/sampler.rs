@@ -56,17 +56,38 @@ pub(crate) struct Ended {
 impl Sampler {
     /// Starts `run` with these arguments and waits for its first complete snapshot.
     pub(crate) fn run(arguments: &str) -> Self {
-        let sampler = Self::spawn(command(&format!("run {arguments}")));
-        eventually("a first report of the sampler", || sampler.report());
+        let mut sampler = Self::spawn(command(&format!("run {arguments}")));
+        eventually("a first report of the sampler", || {
+            let ended = sampler.child.try_wait().expect("waiting");
+            assert!(ended.is_none(), "{ended:?}: {}", sampler.messages());
+            sampler.report()
+        });
         sampler
     }
 
-    /// As [`Sampler::run`], and the probe must be counting.
+    /// As [`Sampler::run`], and the probe must be counting: connections by events alone.
     pub(crate) fn counting(arguments: &str) -> Self {
-        let sampler = Self::run(&format!("--ebpf require {arguments}"));
+        let sampler = Self::run(&format!("--ebpf require --live off {arguments}"));
         let report = sampler.report().expect("a report");
         assert_eq!(report.texts["mode"], "events");
         sampler
+    }
+
+    /// As [`Sampler::run`], and every counter must be read live; `None` on a kernel that cannot, which
+    /// says so.
+    pub(crate) fn live(arguments: &str) -> Option<Self> {
+        let sampler = Self::run(&format!("--ebpf require {arguments}"));
+        let report = sampler.report().expect("a report");
+        if std::path::Path::new("/sys/kernel/btf/ip_vs").exists() {
+            assert_eq!(report.texts["mode"], "live", "{}", report.texts["reason"]);
+            return Some(sampler);
+        }
+        assert_eq!(report.texts["mode"], "events");
+        assert!(
+            report.texts["reason"].contains("/sys/kernel/btf/ip_vs"),
+            "{report:?}"
+        );
+        None
     }
 
     /// Starts a command and reads what it prints.

@@ -90,7 +90,7 @@ impl Dialogue {
         snapshot.clear();
         witness.began();
         let family = self.resolved(kernel)?;
-        self.services(kernel, family, snapshot)?;
+        self.services(kernel, family, snapshot, witness)?;
         for service in 0..snapshot.services.len() {
             self.destinations(kernel, family, service, snapshot, witness)?;
         }
@@ -120,13 +120,21 @@ impl Dialogue {
         kernel: &mut impl Exchange,
         family: u16,
         snapshot: &mut Snapshot,
+        witness: &mut dyn Witness,
     ) -> Result<(), Error> {
         let request = self.next_request(kernel, "list IPVS services", family);
         request::services(&mut self.buffer, &request);
+        // The kernel fills the first chunk while we send, and the next one while it hands us the
+        // one before (netlink_dump in netlink_recvmsg, net/netlink/af_netlink.c).
         kernel.send(&self.buffer)?;
+        witness.filled();
         receive_all(kernel, |datagram| {
             record(&mut self.recorder, datagram);
-            walk_datagram(datagram, &request, Subject::Services, snapshot)
+            let first = snapshot.services.len();
+            let progress = walk_datagram(datagram, &request, Subject::Services, snapshot)?;
+            witness.received_services(&mut snapshot.services[first..]);
+            witness.filled();
+            Ok(progress)
         })?;
         // Before the destinations, so that a service listed twice is asked once.
         snapshot.sort();
@@ -143,8 +151,6 @@ impl Dialogue {
     ) -> Result<(), Error> {
         let request = self.next_request(kernel, "list IPVS destinations", family);
         request::destinations(&mut self.buffer, &request, &snapshot.services[service].key);
-        // The kernel fills the first chunk while we send, and the next one while it hands us the
-        // one before (netlink_dump in netlink_recvmsg, net/netlink/af_netlink.c).
         kernel.send(&self.buffer)?;
         witness.filled();
         receive_all(kernel, |datagram| {

@@ -24,16 +24,25 @@ const MAGIC: u16 = 0xeb9f;
 /// Bytes of `struct btf_type`.
 const TYPE_SIZE: usize = 12;
 
-/// Byte offset of each `(struct, member)` asked for. Members inside unnamed unions and structs are
-/// not searched: none that this program needs is there.
+/// Byte offset of each `(struct, member)` asked for, in the BTF of the kernel image or, with
+/// `module`, in that of a module, whose strings go on where those of the image end. Members inside
+/// unnamed unions and structs are not searched: none that this program needs is there.
 ///
 /// # Errors
 /// When the BTF is malformed, or a struct or member is missing.
 pub(super) fn offsets<const N: usize>(
-    btf: &[u8],
+    image: &[u8],
+    module: Option<&[u8]>,
     wanted: [(&'static str, &'static str); N],
 ) -> Result<[u32; N], Error> {
-    let btf = Btf::new(btf)?;
+    let image = Btf::new(image)?;
+    let btf = match module {
+        Some(module) => Btf {
+            base_strings: image.strings,
+            ..Btf::new(module)?
+        },
+        None => image,
+    };
     let mut found = [None; N];
     let mut seen = [false; N];
     btf.each_struct(|name, members| {
@@ -57,6 +66,8 @@ pub(super) fn offsets<const N: usize>(
 }
 
 struct Btf<'a> {
+    /// The strings that come before our own: the image's, for a module.
+    base_strings: &'a [u8],
     types: &'a [u8],
     strings: &'a [u8],
 }
@@ -85,6 +96,7 @@ impl<'a> Btf<'a> {
             bytes.get(start..end).ok_or(Error::Malformed(at))
         };
         Ok(Self {
+            base_strings: &[],
             types: section(8)?,
             strings: section(16)?,
         })
@@ -129,7 +141,11 @@ impl<'a> Btf<'a> {
     }
 
     fn string(&self, at: usize) -> Result<&'a [u8], Error> {
-        let rest = self.strings.get(at..).ok_or(Error::Malformed(at))?;
+        let rest = match at.checked_sub(self.base_strings.len()) {
+            Some(own) => self.strings.get(own..),
+            None => self.base_strings.get(at..),
+        };
+        let rest = rest.ok_or(Error::Malformed(at))?;
         let end = rest
             .iter()
             .position(|&byte| byte == 0)
@@ -194,18 +210,22 @@ mod tests {
 
     #[test]
     fn finds_members_by_name() {
-        let found = offsets(&sample(), [("net", "ipvs"), ("task", "flag"), ("net", "a")]);
+        let found = offsets(
+            &sample(),
+            None,
+            [("net", "ipvs"), ("task", "flag"), ("net", "a")],
+        );
         assert_eq!(found, Ok([4, 2, 0]));
     }
 
     #[test]
     fn says_what_is_missing() {
         assert_eq!(
-            offsets(&sample(), [("nsproxy", "net_ns")]),
+            offsets(&sample(), None, [("nsproxy", "net_ns")]),
             Err(Error::NoStruct("nsproxy"))
         );
         assert_eq!(
-            offsets(&sample(), [("net", "b")]),
+            offsets(&sample(), None, [("net", "b")]),
             Err(Error::NoMember("net", "b"))
         );
     }
@@ -215,7 +235,7 @@ mod tests {
         let whole = sample();
         for length in 0..whole.len() {
             assert!(
-                offsets(&whole[..length], [("task", "flag")]).is_err(),
+                offsets(&whole[..length], None, [("task", "flag")]).is_err(),
                 "{length} bytes"
             );
         }

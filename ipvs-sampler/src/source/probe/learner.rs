@@ -1,11 +1,15 @@
-//! Gives the destinations of a dump their slots: the kernel writes them in one order, and the
-//! probe on `ip_vs_genl_fill_dest` sees their addresses in that same order.
+//! Gives the services and destinations of a dump their slots: the kernel writes them in one order,
+//! and the probes on `ip_vs_genl_fill_service` and `ip_vs_genl_fill_dest` see their addresses in that
+//! same order.
 
 use aya::maps::{MapData, RingBuf};
-use ipvs_sampler_common::{Fill, NO_SLOT};
+use ipvs_sampler_common::{Fill, NO_SLOT, Slot};
 
 use super::decode_fill;
-use crate::{model::Destination, source::netlink::Witness};
+use crate::{
+    model::{Destination, Service},
+    source::netlink::Witness,
+};
 
 /// The fills of a dump, split where the kernel's chunks (one datagram each) begin. Reused.
 #[derive(Clone, Debug, Default)]
@@ -86,21 +90,37 @@ impl Witness for Learner<'_> {
         self.chunks.end();
     }
 
+    fn received_services(&mut self, services: &mut [Service]) {
+        self.learn(
+            services.len(),
+            services.iter_mut().map(|service| &mut service.slot),
+        );
+    }
+
     fn received(&mut self, destinations: &mut [Destination]) {
-        if destinations.is_empty() {
+        let slots = destinations
+            .iter_mut()
+            .map(|destination| &mut destination.slot);
+        self.learn(slots.len(), slots);
+    }
+}
+
+impl Learner<'_> {
+    fn learn<'a>(&mut self, count: usize, slots: impl Iterator<Item = &'a mut Option<Slot>>) {
+        if count == 0 {
             return;
         }
         // The call that returned these has already filled the next chunk.
         self.filled();
-        let Some(fills) = self.chunks.next(destinations.len()) else {
+        let Some(fills) = self.chunks.next(count) else {
             return;
         };
-        for (destination, fill) in destinations.iter_mut().zip(fills) {
+        for (slot, fill) in slots.zip(fills) {
             if fill.slot != NO_SLOT
                 && let Some(object) = self.objects.get_mut(fill.slot as usize)
             {
                 *object = fill.object;
-                destination.slot = Some(fill.slot);
+                *slot = Some(fill.slot);
             }
         }
     }

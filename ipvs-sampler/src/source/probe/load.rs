@@ -9,9 +9,14 @@ use aya::{
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
-use ipvs_sampler_common::{Cell, Offsets, Slot, Tally, Target, Whoami};
+use ipvs_sampler_common::{Cell, Layout, Offsets, Slot, Tally, Target, Whoami};
 
-use super::{Options, Probe, Unavailable, btf, learner::Chunks, mapped::Mapped};
+use super::{
+    Options, Probe, Unavailable, btf,
+    learner::Chunks,
+    live::{self, Live},
+    mapped::Mapped,
+};
 use crate::source::kernel::{self, PROBES};
 
 /// Made by build.rs; empty in a build without the eBPF toolchain.
@@ -30,14 +35,19 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     if !kernel::has_ipvs() {
         return Err(Unavailable::no_ipvs());
     }
-    let offsets = offsets()?;
+    let image = fs::read(kernel::BTF).map_err(|error| {
+        Unavailable::unsupported(format!("cannot read {}: {error}", kernel::BTF), BTF_FIX)
+    })?;
+    let offsets = offsets(&image)?;
     let cpus = nr_cpus().map_err(|(file, error)| {
         Unavailable::unsupported(
             format!("cannot read {file}: {error}"),
             "mount sysfs on /sys",
         )
     })?;
-    let mut ebpf = load_object(options, &offsets, cpus)?;
+    let layout = live::layout(&image, cpus);
+    drop(image);
+    let mut ebpf = load_object(options, &offsets, layout.as_ref().ok(), cpus)?;
     let log = match options.log {
         Some(_) => Some(EbpfLogger::init(&mut ebpf).map_err(|error| broken(&error))?),
         None => None,
@@ -71,6 +81,7 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
         objects: vec![0; slots],
         learner: Chunks::default(),
         received: 0,
+        live: Err(Unavailable::unsupported("not started", "start it")),
         log,
         ebpf,
     };
@@ -79,22 +90,23 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
             .attach(function, 0)
             .map_err(|error| refused_attach(function, &error))?;
     }
+    probe.live = layout.and_then(|layout| Live::start(&mut probe.ebpf, &layout, options.slots));
     Ok(probe)
 }
 
+/// How to get the kernel's own BTF.
+pub(super) const BTF_FIX: &str =
+    "run a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it";
+
 /// Where a task keeps the address of its network namespace's IPVS.
-fn offsets() -> Result<Offsets, Unavailable> {
-    let fix = "run a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it";
-    let bytes = fs::read(kernel::BTF).map_err(|error| {
-        Unavailable::unsupported(format!("cannot read {}: {error}", kernel::BTF), fix)
-    })?;
+fn offsets(image: &[u8]) -> Result<Offsets, Unavailable> {
     let wanted = [
         ("task_struct", "nsproxy"),
         ("nsproxy", "net_ns"),
         ("net", "ipvs"),
     ];
-    let [task_nsproxy, nsproxy_net, net_ipvs] = btf::offsets(&bytes, wanted)
-        .map_err(|error| Unavailable::unsupported(error.to_string(), fix))?;
+    let [task_nsproxy, nsproxy_net, net_ipvs] = btf::offsets(image, None, wanted)
+        .map_err(|error| Unavailable::unsupported(error.to_string(), BTF_FIX))?;
     Ok(Offsets {
         task_nsproxy,
         nsproxy_net,
@@ -103,7 +115,12 @@ fn offsets() -> Result<Offsets, Unavailable> {
     })
 }
 
-fn load_object(options: &Options, offsets: &Offsets, cpus: usize) -> Result<Ebpf, Unavailable> {
+fn load_object(
+    options: &Options,
+    offsets: &Offsets,
+    layout: Option<&Layout>,
+    cpus: usize,
+) -> Result<Ebpf, Unavailable> {
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let cells = cpus.checked_mul(options.slots).ok_or_else(|| {
         let reason = format!(
@@ -113,8 +130,13 @@ fn load_object(options: &Options, offsets: &Offsets, cpus: usize) -> Result<Ebpf
         Unavailable::unsupported(reason, "use --ebpf off")
     })?;
     let level = options.log.map_or(0_u8, |level| level as u8);
+    let layout = layout.copied().unwrap_or_default();
     EbpfLoader::new()
         .override_global("OFFSETS", offsets, true)
+        .override_global("LAYOUT", &layout, true)
+        .map_max_entries("OBJECTS", options.slots)
+        .map_max_entries("READINGS", options.slots)
+        .map_max_entries("CPU_OFFSETS", cpus)
         .override_global(aya_log::LEVEL, &level, true)
         .map_max_entries("SLOT_OF", options.slots)
         .map_max_entries("FREE_SLOTS", options.slots)
@@ -165,7 +187,11 @@ fn take<T>(
     convert(ebpf.take_map(name).ok_or_else(|| missing(name))?).map_err(|error| broken(&error))
 }
 
-fn mapped<T>(ebpf: &Ebpf, name: &'static str, entries: usize) -> Result<Mapped, Unavailable> {
+pub(super) fn mapped<T>(
+    ebpf: &Ebpf,
+    name: &'static str,
+    entries: usize,
+) -> Result<Mapped, Unavailable> {
     let Some(Map::Array(data)) = ebpf.map(name) else {
         return Err(missing(name));
     };
@@ -173,16 +199,35 @@ fn mapped<T>(ebpf: &Ebpf, name: &'static str, entries: usize) -> Result<Mapped, 
         .map_err(|error| broken(&error))
 }
 
-fn kprobe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut KProbe, Unavailable> {
+pub(super) fn kprobe<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut KProbe, Unavailable> {
     ebpf.program_mut(name)
         .ok_or_else(|| missing(name))?
         .try_into()
         .map_err(|error: ProgramError| broken(&error))
 }
 
+/// Attaches a program to the first of `functions` that this kernel has.
+pub(super) fn attach_first(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    functions: &[&str],
+) -> Result<(), Unavailable> {
+    let mut refusal = missing(program);
+    for function in functions {
+        match kprobe(ebpf, program)?.attach(*function, 0) {
+            Ok(_) => return Ok(()),
+            Err(error) => refusal = refused_attach(function, &error),
+        }
+    }
+    Err(refusal)
+}
+
 /// The kernel did not take the programs or maps. `EPERM` is about privileges; `EACCES` from
 /// loading is the verifier's no (kernel/bpf/verifier.c).
-fn refused_load(error: &(dyn Error + 'static)) -> Unavailable {
+pub(super) fn refused_load(error: &(dyn Error + 'static)) -> Unavailable {
     match errno(error) {
         Some(libc::EPERM) => Unavailable::not_permitted("cannot load the eBPF programs"),
         _ => broken(error),
@@ -214,7 +259,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-fn broken(error: &(dyn Error + 'static)) -> Unavailable {
+pub(super) fn broken(error: &(dyn Error + 'static)) -> Unavailable {
     let mut reason = error.to_string();
     for cause in chain(error).skip(1) {
         let cause = cause.to_string();
@@ -225,7 +270,7 @@ fn broken(error: &(dyn Error + 'static)) -> Unavailable {
     Unavailable::unsupported(reason, "please report it with the kernel's version")
 }
 
-fn missing(name: &str) -> Unavailable {
+pub(super) fn missing(name: &str) -> Unavailable {
     Unavailable::unsupported(
         format!("the embedded eBPF object lacks {name}"),
         "build the binary afresh with `cargo xtask build`",

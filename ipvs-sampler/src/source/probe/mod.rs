@@ -2,6 +2,7 @@
 
 mod btf;
 mod learner;
+mod live;
 mod load;
 mod mapped;
 mod unavailable;
@@ -11,12 +12,13 @@ use aya::{
     maps::{MapData, RingBuf, Stack},
 };
 use aya_log::EbpfLogger;
-use ipvs_sampler_common::{Cell, Fill, Kind, Record, Slot, Tally};
+use ipvs_sampler_common::{Cell, Fill, Kind, Reading, Record, Slot, Tally};
 
 pub use learner::Learner;
 pub use unavailable::{Cause, Unavailable};
 
 use super::kernel::LEAST_DESTINATION_SIZE;
+use live::Live;
 use mapped::Mapped;
 
 /// How the probe is to run.
@@ -47,6 +49,8 @@ pub struct Probe {
     learner: learner::Chunks,
     /// Records taken from the ring buffer.
     received: u64,
+    /// What reads live counters, or why nothing does.
+    live: Result<Live, Unavailable>,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Keeps the programs attached.
     ebpf: Ebpf,
@@ -174,6 +178,38 @@ impl Probe {
             lost_changes,
             lost_fills,
         }
+    }
+
+    /// Why nothing can be read live; `None` when it can.
+    #[must_use]
+    pub fn not_live(&self) -> Option<&Unavailable> {
+        self.live.as_ref().err()
+    }
+
+    /// Stops reading live, for a reason found elsewhere.
+    pub fn end_live(&mut self, reason: Unavailable) {
+        self.live = Err(reason);
+    }
+
+    /// Reads the counters of all known objects in slots below `end`, at this instant.
+    ///
+    /// # Errors
+    /// Why nothing could be read; from then on nothing is.
+    pub fn read_live(&mut self, end: Slot) -> Result<(), Unavailable> {
+        let outcome = match &self.live {
+            Ok(live) => live.read(&mut self.ebpf, end),
+            Err(unavailable) => Err(unavailable.clone()),
+        };
+        if let Err(unavailable) = &outcome {
+            self.live = Err(unavailable.clone());
+        }
+        outcome
+    }
+
+    /// What the last [`Probe::read_live`] read of a slot; `None` when its object is gone.
+    #[must_use]
+    pub fn reading(&self, slot: Slot) -> Option<Reading> {
+        self.live.as_ref().ok()?.reading(slot)
     }
 
     /// Records taken from the ring buffer so far.

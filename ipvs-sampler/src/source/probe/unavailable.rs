@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use crate::source::kernel::{self, Capability};
+use crate::{
+    model::Mismatch,
+    source::kernel::{self, Capability},
+};
 
 /// The probe cannot run here and now.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -36,11 +39,28 @@ impl Unavailable {
         }
     }
 
+    /// Live readings do not fit what netlink says of the same objects.
+    #[must_use]
+    pub fn mismatch(mismatch: &Mismatch) -> Self {
+        Self::unsupported(
+            format!("the live counters failed their check: {mismatch}"),
+            "please report it with the kernel's version",
+        )
+    }
+
     pub(super) fn no_ipvs() -> Self {
         Self {
             cause: Cause::NoIpvs,
             reason: "IPVS is not loaded".into(),
             fix: "load it (modprobe ip_vs); it is never loaded from here".into(),
+        }
+    }
+
+    pub(super) fn not_permitted_because(reason: String, fix: String) -> Self {
+        Self {
+            cause: Cause::NotPermitted,
+            reason,
+            fix,
         }
     }
 

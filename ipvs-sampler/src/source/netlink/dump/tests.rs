@@ -292,6 +292,10 @@ impl Witness for Diary {
         self.steps.push("filled".into());
     }
 
+    fn received_services(&mut self, services: &mut [Service]) {
+        self.steps.push(format!("services {}", services.len()));
+    }
+
     fn received(&mut self, destinations: &mut [Destination]) {
         self.steps.push(format!("received {}", destinations.len()));
         for destination in destinations {
@@ -313,6 +317,11 @@ fn a_witness_sees_each_chunk_one_step_after_it_was_filled() {
         diary.steps,
         [
             "began",
+            "filled",
+            "services 1",
+            "filled",
+            "services 0",
+            "filled",
             "filled",
             "received 90",
             "filled",

@@ -1,0 +1,347 @@
+//! Every counter of every service and destination, as it is at this instant.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use crate::support::{
+    eventually, ipvsadm, let_the_estimator_run,
+    lines::{Line, about},
+    network::{self, ipvsadm},
+    sampler::Sampler,
+    sh, traffic,
+};
+
+const COUNTERS: [&str; 5] = [
+    "connections",
+    "pkts_in",
+    "pkts_out",
+    "bytes_in",
+    "bytes_out",
+];
+
+/// TCP, UDP and IPv6.
+fn configure() {
+    network::ready();
+    for line in "-A -t 10.0.0.1:80 -s wrr
+        -a -t 10.0.0.1:80 -r 10.1.0.41:80 -m -w 3
+        -a -t 10.0.0.1:80 -r 10.1.0.42:80 -m -w 1
+        -A -u 10.0.0.1:56 -s rr -o
+        -a -u 10.0.0.1:56 -r 10.1.0.43:53 -m
+        -A -t [fd00::1]:80 -s wlc
+        -a -t [fd00::1]:80 -r [fd00:1::1]:80 -m
+        -a -t [fd00::1]:80 -r [fd00:1::2]:80 -m"
+        .lines()
+    {
+        ipvsadm(line);
+    }
+}
+
+fn mixed_load() {
+    for _ in 0..4 {
+        traffic::connect("10.0.0.1:80", 60);
+        traffic::send("10.0.0.1:56", 25);
+        traffic::connect("[fd00::1]:80", 30);
+    }
+}
+
+/// The network namespace's totals, live: the sum over CPUs of each counter.
+fn totals() -> [u64; 5] {
+    let text = std::fs::read_to_string("/proc/net/ip_vs_stats_percpu").expect("totals");
+    let mut sums = [0; 5];
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let numbers: Vec<_> = words
+            .iter()
+            .filter_map(|word| u64::from_str_radix(word, 16).ok())
+            .collect();
+        if words.len() == 6 && numbers.len() == 6 {
+            for (sum, number) in sums.iter_mut().zip(&numbers[1..]) {
+                *sum += number;
+            }
+        }
+    }
+    sums
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("after 1970");
+    i64::try_from(since.as_nanos()).expect("before 2262")
+}
+
+/// Reads the totals all the time, with the moments before and after each reading.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<Vec<(i64, [u64; 5], i64)>>,
+}
+
+impl Watch {
+    fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut readings = Vec::new();
+            while !stopped.load(Ordering::Relaxed) {
+                let before = now();
+                readings.push((before, totals(), now()));
+                thread::sleep(Duration::from_millis(3));
+            }
+            readings
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> Vec<(i64, [u64; 5], i64)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the watch")
+    }
+}
+
+/// At each tick, the sum over services of every counter lies between the kernel's totals read before
+/// and after. Returns how many ticks could be compared.
+fn ticks_fit(lines: &[Line], start: [u64; 5], watched: &[(i64, [u64; 5], i64)]) -> usize {
+    // A line is stamped when all was read; the reading began within the tick's work.
+    let work = lines
+        .iter()
+        .filter_map(|line| line.numbers.get("tick_work_ns_max"));
+    let work = work.max().expect("a report") + 1_000_000;
+    let mut services = BTreeMap::new();
+    let mut compared = 0;
+    let mut lines = lines.iter().peekable();
+    while let Some(line) = lines.next() {
+        if line.measurement == "ipvs_virtual_server" {
+            services.insert(line.service(), COUNTERS.map(|field| line.number(field)));
+        }
+        if lines
+            .peek()
+            .is_some_and(|next| next.timestamp == line.timestamp)
+        {
+            continue;
+        }
+        let at = line.timestamp;
+        let before = watched.iter().rfind(|(_, _, read)| *read < at - work);
+        let after = watched.iter().find(|(begun, _, _)| *begun > at);
+        let (Some((_, before, _)), Some((_, after, _))) = (before, after) else {
+            continue;
+        };
+        for (index, field) in COUNTERS.iter().enumerate() {
+            let sum: u64 = services.values().map(|counters| counters[index]).sum();
+            let range = before[index] - start[index]..=after[index] - start[index];
+            assert!(
+                range.contains(&sum),
+                "{field} at {at}: {sum} is not in {range:?}"
+            );
+        }
+        compared += 1;
+    }
+    compared
+}
+
+/// Waits until the last lines equal ipvsadm in every field of every row: once it is quiet and the
+/// estimator has run. Segments of connections that were cut off may come for a while.
+fn becomes_equal(sampler: &Sampler) {
+    let mut difference = String::new();
+    for _ in 0..40 {
+        thread::sleep(Duration::from_millis(500));
+        let (stats, list) = (ipvsadm::stats(), ipvsadm::list());
+        match compare(&sampler.lines(), &stats, &list) {
+            Ok(()) => return,
+            Err(message) => difference = message,
+        }
+    }
+    panic!("never equal: {difference}");
+}
+
+/// Every row of ipvsadm against the last line about it.
+fn compare(lines: &[Line], stats: &ipvsadm::Table, list: &ipvsadm::Table) -> Result<(), String> {
+    for (key, counters) in stats {
+        let (service, destination) = key;
+        let is_service = destination.is_empty();
+        let line = if is_service {
+            lines.iter().rfind(|line| {
+                line.measurement == "ipvs_virtual_server" && line.service() == *service
+            })
+        } else {
+            about(lines, service, destination).last()
+        };
+        let line = line.ok_or_else(|| format!("no line of {key:?}"))?;
+        let words = |fields: &[&str]| -> Vec<String> {
+            fields
+                .iter()
+                .map(|field| line.number(field).to_string())
+                .collect()
+        };
+        let mut said = words(&COUNTERS);
+        let mut expected = counters.clone();
+        if !is_service {
+            said.extend(words(&["active_connections", "inactive_connections"]));
+            expected.extend_from_slice(&list[key][2..]);
+        }
+        if said != expected {
+            return Err(format!("{key:?}: {said:?}, ipvsadm {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_tick_fits_the_kernels_totals_and_when_quiet_all_equals_ipvsadm() {
+    configure();
+    let start = totals();
+    let Some(sampler) = Sampler::live("--interval 1s --resolution 10ms") else {
+        return;
+    };
+    let watch = Watch::start();
+    mixed_load();
+    let watched = watch.end();
+    becomes_equal(&sampler);
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    let compared = ticks_fit(&ended.lines, start, &watched);
+    assert!(compared > 10, "only {compared} ticks");
+    let report = ended.lines.last().expect("lines");
+    assert_eq!(report.texts["mode"], "live", "to the end: {report:?}");
+    // By events, by live counters: two independent counts.
+    let connections: u64 = ipvsadm::connections().into_values().sum();
+    assert_eq!(report.number("events_published"), connections);
+}
+
+#[test]
+fn only_live_rows_are_right_when_the_estimator_stands_still() {
+    const SWITCH: &str = "/proc/sys/net/ipv4/vs/run_estimation";
+    configure();
+    let start = totals();
+    let Some(sampler) = Sampler::live("--interval 500ms --resolution 50ms") else {
+        return;
+    };
+    std::fs::write(SWITCH, "0").expect("the switch");
+    let_the_estimator_run();
+    let before = ipvsadm::stats();
+    mixed_load();
+    sampler.next_report();
+    let lines = sampler.lines();
+    let last = lines.last().expect("lines").timestamp;
+    let frozen = ipvsadm::stats() == before;
+    let end = totals();
+    std::fs::write(SWITCH, "1").expect("the switch");
+    assert!(frozen, "ipvsadm stands still");
+    for (index, field) in COUNTERS.iter().enumerate() {
+        let sum: u64 = lines
+            .iter()
+            .filter(|line| line.timestamp == last && line.measurement == "ipvs_virtual_server")
+            .map(|line| line.number(field))
+            .sum();
+        assert_eq!(sum, end[index] - start[index], "{field}");
+    }
+}
+
+/// What is configured anew again and again, under load, is right in the end.
+fn churn(change: impl Fn()) {
+    configure();
+    let Some(sampler) = Sampler::live("--interval 1s --resolution 20ms") else {
+        return;
+    };
+    let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
+    for _ in 0..6 {
+        thread::sleep(Duration::from_millis(250));
+        change();
+    }
+    assert!(load.made() > 10, "load ran");
+    drop(load);
+    becomes_equal(&sampler);
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    assert_eq!(ended.lines.last().expect("lines").texts["mode"], "live");
+}
+
+#[test]
+fn a_destination_is_deleted_and_comes_back_under_load() {
+    churn(|| {
+        ipvsadm("-d -t 10.0.0.1:80 -r 10.1.0.42:80");
+        thread::sleep(Duration::from_millis(60));
+        ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.42:80 -m");
+    });
+}
+
+#[test]
+fn services_are_created_anew_under_load() {
+    churn(|| {
+        ipvsadm("-D -t 10.0.0.1:80");
+        ipvsadm("-A -t 10.0.0.1:80 -s rr");
+        ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.42:80 -m");
+        ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.41:80 -m");
+    });
+}
+
+#[test]
+fn everything_is_cleared_and_configured_anew_under_load() {
+    churn(configure);
+}
+
+#[test]
+fn weights_are_edited_all_the_time_and_live_stays() {
+    churn(|| {
+        for weight in 1..30 {
+            ipvsadm(&format!("-e -t 10.0.0.1:80 -r 10.1.0.42:80 -m -w {weight}"));
+        }
+    });
+}
+
+#[test]
+fn hidden_addresses_are_named_as_the_reason() {
+    const RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";
+    configure();
+    if Sampler::live("--interval 1s").is_none() {
+        return;
+    }
+    let before = std::fs::read_to_string(RESTRICT).expect("a sysctl");
+    std::fs::write(RESTRICT, "2").expect("a sysctl");
+    let sampler = Sampler::run("--interval 1s");
+    std::fs::write(RESTRICT, before).expect("a sysctl");
+    let report = sampler.report().expect("a report");
+    assert_eq!(report.texts["mode"], "events");
+    assert!(
+        report.texts["reason"].contains("kptr_restrict"),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn zeroing_is_the_kernels_and_new_objects_are_live_at_once() {
+    configure();
+    let Some(sampler) = Sampler::live("--interval 60s --resolution 20ms") else {
+        return;
+    };
+    traffic::connect("10.0.0.1:80", 30);
+    let_the_estimator_run();
+    sh("ipvsadm -Z");
+    let count = |service: &str, destination: &str| {
+        let lines = sampler.lines();
+        about(&lines, service, destination)
+            .last()
+            .map(|line| line.number("connections"))
+    };
+    eventually("zero", || {
+        (count("TCP 10.0.0.1:80", "10.1.0.41:80") == Some(0)).then_some(())
+    });
+
+    ipvsadm("-A -t 10.0.0.1:8080 -s rr");
+    ipvsadm("-a -t 10.0.0.1:8080 -r 10.1.0.44:80 -m");
+    traffic::connect("10.0.0.1:8080", 5);
+    eventually("five", || {
+        (count("TCP 10.0.0.1:8080", "10.1.0.44:80") == Some(5)).then_some(())
+    });
+    let ended = sampler.stop();
+    let line = about(&ended.lines, "TCP 10.0.0.1:8080", "10.1.0.44:80")
+        .last()
+        .expect("a line");
+    assert!(line.is_full() && line.number("pkts_in") >= 15, "{line:?}");
+}
