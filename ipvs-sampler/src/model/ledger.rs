@@ -112,9 +112,7 @@ impl Ledger {
         self.watched.clear();
         self.lives.clear();
         self.lives.resize(slots as usize, Life::default());
-        for destination in &mut snapshot.destinations {
-            destination.slot = None;
-        }
+        snapshot.forget_slots();
     }
 
     /// Forgets everything but the sums: no probe counts, or all of IPVS was unloaded.
@@ -244,8 +242,8 @@ impl Ledger {
         }
     }
 
-    /// Destinations that a dump could not be matched to the probe for keep the slot that they had,
-    /// unless that life is known to have ended.
+    /// What a dump could not be matched to the probe for keeps the slot that it had, unless that life
+    /// is known to have ended.
     pub fn inherit(&self, snapshot: &mut Snapshot, former: &Snapshot) {
         let lives = |slot: &Slot| {
             self.lives

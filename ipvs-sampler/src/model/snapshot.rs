@@ -33,9 +33,14 @@ impl Snapshot {
         &self.destinations[first..first + service.destination_count as usize]
     }
 
-    /// Gives each destination without a slot the one that `former` had for it, if it is still good.
+    /// Gives each service and destination without a slot the one that `former` had for it, if that
+    /// is still good.
     pub(super) fn inherit_slots(&mut self, former: &Self, good: impl Fn(&Slot) -> bool) {
-        for service in &self.services {
+        for service in &mut self.services {
+            if service.slot.is_none() {
+                service.slot = former.service(&service.key).and_then(|former| former.slot);
+                service.slot = service.slot.filter(&good);
+            }
             let first = service.first_destination as usize;
             let own = &mut self.destinations[first..first + service.destination_count as usize];
             for destination in own
@@ -43,21 +48,35 @@ impl Snapshot {
                 .filter(|destination| destination.slot.is_none())
             {
                 destination.slot = former
-                    .find(&service.key, &destination.key)
+                    .destination(&service.key, &destination.key)
                     .and_then(|former| former.slot)
                     .filter(&good);
             }
         }
     }
 
-    fn find(&self, service: &ServiceKey, destination: &DestinationKey) -> Option<&Destination> {
+    /// No probe that gave out these slots counts any more.
+    pub(super) fn forget_slots(&mut self) {
+        for service in &mut self.services {
+            service.slot = None;
+        }
+        for destination in &mut self.destinations {
+            destination.slot = None;
+        }
+    }
+
+    fn service(&self, key: &ServiceKey) -> Option<&Service> {
         let at = self
             .services
-            .binary_search_by_key(service, |service| service.key)
+            .binary_search_by_key(key, |service| service.key)
             .ok()?;
-        let destinations = self.destinations_of(&self.services[at]);
+        self.services.get(at)
+    }
+
+    fn destination(&self, service: &ServiceKey, key: &DestinationKey) -> Option<&Destination> {
+        let destinations = self.destinations_of(self.service(service)?);
         let at = destinations
-            .binary_search_by_key(destination, |other| other.key)
+            .binary_search_by_key(key, |other| other.key)
             .ok()?;
         destinations.get(at)
     }

@@ -163,7 +163,12 @@ fn a_restarted_probe_does_not_set_connections_back() {
     kernel.destinations[0].counted = 9;
     ledger.watch(0);
     ledger.read_watched(|slot| kernel.read(slot));
+    first.services[0].slot = Some(9);
     ledger.restart(16, &mut first);
+    assert_eq!(
+        (first.services[0].slot, first.destinations[0].slot),
+        (None, None)
+    );
 
     // The new probe counts from 0; the kernel's estimator has not run yet.
     kernel.destinations[0].counted = 0;
@@ -294,12 +299,13 @@ fn a_dump_that_could_not_be_matched_keeps_the_slots_that_are_known() {
     ledger.watch(0);
     ledger.read_watched(|slot| kernel.read(slot));
     ledger.retire(1);
+    let mut first = first;
+    first.services[0].slot = Some(9);
 
     let mut second = kernel.snapshot();
-    for destination in &mut second.destinations {
-        destination.slot = None;
-    }
+    second.forget_slots();
     ledger.inherit(&mut second, &first);
+    assert_eq!(second.services[0].slot, Some(9));
     ledger.adopt(&second);
     assert_eq!(ledger.connections(&second.destinations[0]), 3);
     assert_eq!(second.destinations[1].slot, None, "its life has ended");
