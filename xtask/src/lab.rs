@@ -45,6 +45,8 @@ pub(crate) struct Args {
     /// Give a shell in the director, traffic running, instead of running the sampler
     #[arg(long)]
     shell: bool,
+    #[command(flatten)]
+    setup: setup::Args,
     /// What else `ipvs-sampler run` shall be given
     #[arg(last = true)]
     sampler: Vec<String>,
@@ -59,7 +61,7 @@ const READY: Duration = Duration::from_secs(180);
 const ENDING: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    setup::ensure(&setup::Args::default())?;
+    setup::ensure(&args.setup)?;
     let workspace = Workspace::find()?;
     let object = ebpf::build(&workspace)?;
     let built = build::static_release(
@@ -275,19 +277,17 @@ impl Lab {
     }
 }
 
-/// Copies to standard output until the guest's side closes, or nobody reads ours.
+/// Copies to standard output until the guest's side closes. When nobody reads ours any more, what
+/// still comes is thrown away: the guest could not end while its serial port is full.
 fn copy(mut from: UnixStream, unread: &AtomicBool) {
     let mut out = io::stdout();
     let mut buffer = [0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if out
-            .write_all(&buffer[..length])
-            .and_then(|()| out.flush())
-            .is_err()
-        {
-            unread.store(true, Ordering::Relaxed);
-            return;
+        if unread.load(Ordering::Relaxed) {
+            continue;
         }
+        let written = out.write_all(&buffer[..length]).and_then(|()| out.flush());
+        unread.store(written.is_err(), Ordering::Relaxed);
     }
 }
 

@@ -17,8 +17,9 @@ use crate::{
 };
 
 #[derive(clap::Args, Default)]
+#[group(id = "setup")]
 pub(crate) struct Args {
-    /// Install without asking (root is never asked)
+    /// Install what is missing without asking (root is never asked)
     #[arg(long)]
     yes: bool,
 }

@@ -37,6 +37,8 @@ pub(crate) struct Args {
     /// Run the host's tests only
     #[arg(long, conflicts_with = "kernels")]
     host_only: bool,
+    #[command(flatten)]
+    setup: setup::Args,
     /// Run only tests whose names contain this
     filter: Option<String>,
 }
@@ -99,7 +101,7 @@ fn on_host(args: &Args) -> Result<Report> {
 }
 
 fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
-    setup::ensure(&setup::Args::default())?;
+    setup::ensure(&args.setup)?;
     let chosen = if args.kernels.is_empty() {
         &Series::ALL[..]
     } else {

@@ -110,7 +110,10 @@ impl Queue {
             if left.is_zero() {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    format!("{} bytes were not taken in time", state.bytes),
+                    format!(
+                        "the reader did not take the rest in time ({} bytes and a batch begun)",
+                        state.bytes
+                    ),
                 ));
             }
             state = self
