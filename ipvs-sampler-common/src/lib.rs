@@ -190,14 +190,10 @@ pub struct Layout {
     pub active: u32,
     /// `ip_vs_dest.inactconns`, or `totalconns` where that took its place.
     pub inactive: u32,
-    /// 1 when [`Layout::inactive`] is of `totalconns`: all connections, active ones included.
-    pub inactive_is_total: u32,
     /// `ip_vs_dest.persistconns`.
     pub persistent: u32,
     /// `ip_vs_dest.weight`.
     pub weight: u32,
-    /// `ip_vs_dest.flags`.
-    pub flags: u32,
     /// Possible CPUs.
     pub cpus: u32,
 }
@@ -216,16 +212,16 @@ pub struct Reading {
     pub address: u64,
     /// Active connections of a destination.
     pub active: u32,
-    /// `inactconns` or `totalconns`, see [`Layout::inactive_is_total`].
+    /// What [`Layout::inactive`] points at.
     pub inactive: u32,
     /// Persistence templates of a destination.
     pub persistent: u32,
     /// Weight of a destination.
     pub weight: u32,
-    /// `IP_VS_DEST_F_*` of a destination: 2 overloaded.
-    pub flags: u32,
     /// How many of the object's reads the kernel refused.
     pub refused: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// What the program says of the process that ran it on demand.
@@ -249,7 +245,7 @@ const _: () = {
     assert!(size_of::<Offsets>() == 16);
     assert!(size_of::<Whoami>() == 16);
     assert!(size_of::<Object>() == 16);
-    assert!(size_of::<Layout>() == 56);
+    assert!(size_of::<Layout>() == 48);
     assert!(size_of::<Reading>() == 152);
 };
 

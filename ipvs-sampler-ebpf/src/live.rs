@@ -100,12 +100,17 @@ fn publish(layout: &Layout, slot: u32, object: &Object, counted: Counters, refus
         None => reading.refused += 1,
     }
     if object.kind == ObjectKind::DESTINATION {
-        let word = |offset: u32| word(object.address + u64::from(offset));
-        reading.active = word(layout.active);
-        reading.inactive = word(layout.inactive);
-        reading.persistent = word(layout.persistent);
-        reading.weight = word(layout.weight);
-        reading.flags = word(layout.flags);
+        let mut word = |offset: u32| {
+            let word = word(object.address + u64::from(offset));
+            reading.refused += u32::from(word.is_none());
+            word.unwrap_or(0)
+        };
+        let [active, inactive] = [word(layout.active), word(layout.inactive)];
+        let [persistent, weight] = [word(layout.persistent), word(layout.weight)];
+        reading.active = active;
+        reading.inactive = inactive;
+        reading.persistent = persistent;
+        reading.weight = weight;
     }
     reading.address = object.address;
 }
@@ -127,7 +132,7 @@ fn counters(address: u64) -> Option<Counters> {
 }
 
 #[inline(always)]
-fn word(address: u64) -> u32 {
+fn word(address: u64) -> Option<u32> {
     // SAFETY: as above.
-    unsafe { bpf_probe_read_kernel(address as *const u32) }.unwrap_or(0)
+    unsafe { bpf_probe_read_kernel(address as *const u32) }.ok()
 }

@@ -72,10 +72,8 @@ pub static LAYOUT: Global<Layout> = Global::new(Layout {
     stats_zero: 0,
     active: 0,
     inactive: 0,
-    inactive_is_total: 0,
     persistent: 0,
     weight: 0,
-    flags: 0,
     cpus: 0,
 });
 

@@ -72,7 +72,9 @@ impl Readings {
             if index >= self.entries.len() {
                 self.entries.resize(index + 1, None);
             }
-            self.entries[index] = read(slot).map(|reading| match &self.entries[index] {
+            // Half a reading is none: its sums would be too low.
+            let whole = read(slot).filter(|reading| reading.refused == 0);
+            self.entries[index] = whole.map(|reading| match &self.entries[index] {
                 Some(before) if before.reading.address == reading.address => {
                     Entry::after(&before.reading, reading, window_ns)
                 }
@@ -367,6 +369,21 @@ mod tests {
         assert_eq!(service.stats.connections_per_second, 0);
         readings.take(&snapshot, 1_000, |_| None);
         assert_eq!(readings.service(&snapshot.services[0]), None);
+    }
+
+    #[test]
+    fn a_reading_that_was_refused_in_part_is_none() {
+        let snapshot = snapshot();
+        let mut readings = Readings::default();
+        readings.take(&snapshot, 1, read);
+        readings.take(&snapshot, 1, |slot| {
+            let mut reading = read(slot)?;
+            reading.counted[0] = 1;
+            reading.refused = 1;
+            Some(reading)
+        });
+        assert_eq!(readings.service(&snapshot.services[0]), None);
+        assert!(!readings.changed(Some(3)));
     }
 
     #[test]

@@ -23,8 +23,9 @@ pub(super) struct Live {
     inactive_is_total: bool,
 }
 
-/// Where this kernel's IPVS keeps what is read, by the names of members.
-pub(super) fn layout(image: &[u8], cpus: usize) -> Result<Layout, Unavailable> {
+/// Where this kernel's IPVS keeps what is read, by the names of members; and whether what it has in
+/// place of inactive connections is all connections, active ones included.
+pub(super) fn layout(image: &[u8], cpus: usize) -> Result<(Layout, bool), Unavailable> {
     let module = fs::read(kernel::MODULE_BTF).ok();
     let wanted = [
         ("ip_vs_dest", "stats"),
@@ -35,7 +36,6 @@ pub(super) fn layout(image: &[u8], cpus: usize) -> Result<Layout, Unavailable> {
         ("ip_vs_dest", "activeconns"),
         ("ip_vs_dest", "persistconns"),
         ("ip_vs_dest", "weight"),
-        ("ip_vs_dest", "flags"),
     ];
     let member = |wanted| btf::offsets(image, module.as_deref(), [wanted]).map(|[offset]| offset);
     let no_btf = |error: btf::Error| {
@@ -54,14 +54,13 @@ pub(super) fn layout(image: &[u8], cpus: usize) -> Result<Layout, Unavailable> {
         active,
         persistent,
         weight,
-        flags,
     ] = btf::offsets(image, module.as_deref(), wanted).map_err(no_btf)?;
     // `totalconns` took the place of `inactconns` in 7.x, 6.12.107 and 6.1.190.
     let (inactive, inactive_is_total) = match member(("ip_vs_dest", "inactconns")) {
-        Ok(inactive) => (inactive, 0),
-        Err(_) => (member(("ip_vs_dest", "totalconns")).map_err(no_btf)?, 1),
+        Ok(inactive) => (inactive, false),
+        Err(_) => (member(("ip_vs_dest", "totalconns")).map_err(no_btf)?, true),
     };
-    Ok(Layout {
+    let layout = Layout {
         per_cpu_offset: per_cpu_offset()?,
         destination_stats,
         service_stats,
@@ -70,12 +69,11 @@ pub(super) fn layout(image: &[u8], cpus: usize) -> Result<Layout, Unavailable> {
         stats_zero,
         active,
         inactive,
-        inactive_is_total,
         persistent,
         weight,
-        flags,
         cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
-    })
+    };
+    Ok((layout, inactive_is_total))
 }
 
 fn per_cpu_offset() -> Result<u64, Unavailable> {
@@ -99,7 +97,11 @@ fn per_cpu_offset() -> Result<u64, Unavailable> {
 
 impl Live {
     /// Loads the programs and attaches what only they need.
-    pub(super) fn start(ebpf: &mut Ebpf, layout: &Layout, slots: u32) -> Result<Self, Unavailable> {
+    pub(super) fn start(
+        ebpf: &mut Ebpf,
+        (layout, inactive_is_total): (Layout, bool),
+        slots: u32,
+    ) -> Result<Self, Unavailable> {
         for program in [READ, CPU_OFFSETS] {
             tracepoint(ebpf, program)?
                 .load()
@@ -128,7 +130,7 @@ impl Live {
             readings: load::mapped::<Reading>(ebpf, "READINGS", slots)?,
             progress,
             objects: load::mapped::<Object>(ebpf, "OBJECTS", slots)?,
-            inactive_is_total: layout.inactive_is_total == 1,
+            inactive_is_total,
         })
     }
 
@@ -168,7 +170,7 @@ impl Live {
         }
         let (active, inactive) = halves(3 * COUNTERS + 1);
         let (persistent, weight) = halves(3 * COUNTERS + 2);
-        let (flags, refused) = halves(3 * COUNTERS + 3);
+        let (refused, reserved) = halves(3 * COUNTERS + 3);
         let inactive = if self.inactive_is_total {
             inactive.saturating_sub(active)
         } else {
@@ -183,8 +185,8 @@ impl Live {
             inactive,
             persistent,
             weight,
-            flags,
             refused,
+            reserved,
         })
     }
 }

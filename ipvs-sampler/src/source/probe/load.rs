@@ -47,7 +47,11 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     })?;
     let layout = live::layout(&image, cpus);
     drop(image);
-    let mut ebpf = load_object(options, &offsets, layout.as_ref().ok(), cpus)?;
+    let known = layout
+        .as_ref()
+        .map(|(layout, _)| *layout)
+        .unwrap_or_default();
+    let mut ebpf = load_object(options, &offsets, &known, cpus)?;
     let log = match options.log {
         Some(_) => Some(EbpfLogger::init(&mut ebpf).map_err(|error| broken(&error))?),
         None => None,
@@ -90,7 +94,7 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
             .attach(function, 0)
             .map_err(|error| refused_attach(function, &error))?;
     }
-    probe.live = layout.and_then(|layout| Live::start(&mut probe.ebpf, &layout, options.slots));
+    probe.live = layout.and_then(|layout| Live::start(&mut probe.ebpf, layout, options.slots));
     Ok(probe)
 }
 
@@ -118,7 +122,7 @@ fn offsets(image: &[u8]) -> Result<Offsets, Unavailable> {
 fn load_object(
     options: &Options,
     offsets: &Offsets,
-    layout: Option<&Layout>,
+    layout: &Layout,
     cpus: usize,
 ) -> Result<Ebpf, Unavailable> {
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
@@ -130,10 +134,9 @@ fn load_object(
         Unavailable::unsupported(reason, "use --ebpf off")
     })?;
     let level = options.log.map_or(0_u8, |level| level as u8);
-    let layout = layout.copied().unwrap_or_default();
     EbpfLoader::new()
         .override_global("OFFSETS", offsets, true)
-        .override_global("LAYOUT", &layout, true)
+        .override_global("LAYOUT", layout, true)
         .map_max_entries("OBJECTS", options.slots)
         .map_max_entries("READINGS", options.slots)
         .map_max_entries("CPU_OFFSETS", cpus)
