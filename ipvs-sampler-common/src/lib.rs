@@ -20,10 +20,28 @@ pub struct Target {
     pub netns_ipvs: u64,
     /// Shortest time between two records of one (CPU, destination), in ns.
     pub resolution_ns: u64,
-    /// Our process in the initial pid namespace, so that only our own dumps teach pointers.
+    /// Our process in the initial pid namespace while it dumps the watched network namespace, 0
+    /// otherwise: only such a dump teaches pointers.
     pub process: u32,
     /// Slots per CPU in the array of [`Cell`]s.
     pub slots: u32,
+    /// [`Arrival`]s that each CPU's log holds: a power of two, or 0 when none are to be kept.
+    pub arrivals: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// One scheduled connection: an entry of its CPU's log, in which the newest overwrite the oldest.
+/// The n-th connection that a CPU counted ([`Tally::counted`]) is at n modulo the log's length.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival {
+    /// The destination's slot.
+    pub slot: Slot,
+    /// Always 0.
+    pub reserved: u32,
+    /// `bpf_ktime_get_ns`.
+    pub time_ns: u64,
 }
 
 /// What one CPU counted for one slot. Written by that CPU alone, read by user space through a
@@ -111,14 +129,64 @@ pub struct Record {
     pub reserved: u32,
 }
 
-/// The kernel wrote this destination into our netlink dump.
+/// The kernel begins to write this service or destination into our netlink dump.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fill {
-    /// Address of the `struct ip_vs_dest`.
+    /// Address of the object.
     pub object: u64,
     /// Its slot, [`NO_SLOT`] when none was free.
     pub slot: Slot,
+    /// 1 when the layout is known and all that follows was read: what the message is to say too.
+    pub read: u32,
+    /// The estimator's counters less those at the last zeroing.
+    pub shown: [u64; COUNTERS],
+    /// Of a destination.
+    pub state: State,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// What a destination's memory says besides its counters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Active connections.
+    pub active: u32,
+    /// What [`Layout::inactive`] points at.
+    pub inactive: u32,
+    /// Persistence templates.
+    pub persistent: u32,
+    /// Weight.
+    pub weight: u32,
+    /// `IP_VS_DEST_F_*`.
+    pub flags: u32,
+}
+
+impl State {
+    /// Of no destination.
+    pub const NONE: Self = Self {
+        active: 0,
+        inactive: 0,
+        persistent: 0,
+        weight: 0,
+        flags: 0,
+    };
+}
+
+/// Where the statistics of a kind of object are, seen when the kernel copied them into our dump.
+/// One entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Discovery {
+    /// The object that is being written into our dump.
+    pub object: u64,
+    /// One of [`ObjectKind`].
+    pub kind: u32,
+    /// `ip_vs_dest.stats`, 0 until seen.
+    pub destination_stats: u32,
+    /// `ip_vs_service.stats`, 0 until seen.
+    pub service_stats: u32,
     /// Always 0.
     pub reserved: u32,
 }
@@ -126,19 +194,19 @@ pub struct Fill {
 /// In [`Fill::slot`]: the destination has no slot.
 pub const NO_SLOT: Slot = Slot::MAX;
 
-/// Byte offsets that user space reads from the BTF of the kernel image and hands over before
-/// loading.
+/// What is known of the kernel before the programs are loaded: byte offsets from the BTF of its
+/// image, and its CPUs. Constants for the verifier, which has to follow every loop.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Offsets {
+pub struct Constants {
     /// `task_struct.nsproxy`.
     pub task_nsproxy: u32,
     /// `nsproxy.net_ns`.
     pub nsproxy_net: u32,
     /// `net.ipvs`.
     pub net_ipvs: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Possible CPUs.
+    pub cpus: u32,
 }
 
 /// What a slot's object is.
@@ -169,12 +237,12 @@ pub struct Object {
 /// out (`struct ip_vs_counters`, include/net/ip_vs.h).
 pub const COUNTERS: usize = 5;
 
-/// Byte offsets within IPVS's own structures, from the module's BTF. They changed within stable
-/// series, so they are never taken from a table of versions.
+/// Byte offsets within IPVS's own structures. They changed within stable series, so they are never
+/// taken from a table of versions. One entry, written by user space.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
-    /// Address of the kernel's `__per_cpu_offset`.
+    /// Address of the kernel's `__per_cpu_offset`; 0 as long as nothing of this is known.
     pub per_cpu_offset: u64,
     /// `ip_vs_dest.stats`.
     pub destination_stats: u32,
@@ -194,8 +262,8 @@ pub struct Layout {
     pub persistent: u32,
     /// `ip_vs_dest.weight`.
     pub weight: u32,
-    /// Possible CPUs.
-    pub cpus: u32,
+    /// `ip_vs_dest.flags`.
+    pub flags: u32,
 }
 
 /// What one run of the `read_live` program read of one object.
@@ -210,18 +278,10 @@ pub struct Reading {
     pub zero: [u64; COUNTERS],
     /// The object's address: which life this is about.
     pub address: u64,
-    /// Active connections of a destination.
-    pub active: u32,
-    /// What [`Layout::inactive`] points at.
-    pub inactive: u32,
-    /// Persistence templates of a destination.
-    pub persistent: u32,
-    /// Weight of a destination.
-    pub weight: u32,
+    /// Of a destination.
+    pub state: State,
     /// How many of the object's reads the kernel refused.
     pub refused: u32,
-    /// Always 0.
-    pub reserved: u32,
 }
 
 /// What the program says of the process that ran it on demand.
@@ -237,12 +297,15 @@ pub struct Whoami {
 }
 
 const _: () = {
-    assert!(size_of::<Target>() == 24);
+    assert!(size_of::<Target>() == 32);
+    assert!(size_of::<Arrival>() == 16);
     assert!(size_of::<Cell>() == 16);
     assert!(size_of::<Tally>() == 64);
     assert!(size_of::<Record>() == 40);
-    assert!(size_of::<Fill>() == 16);
-    assert!(size_of::<Offsets>() == 16);
+    assert!(size_of::<Fill>() == 80);
+    assert!(size_of::<State>() == 20);
+    assert!(size_of::<Discovery>() == 24);
+    assert!(size_of::<Constants>() == 16);
     assert!(size_of::<Whoami>() == 16);
     assert!(size_of::<Object>() == 16);
     assert!(size_of::<Layout>() == 48);
@@ -259,9 +322,11 @@ mod user {
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Tally {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for super::Offsets {}
+    unsafe impl aya::Pod for super::Constants {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Whoami {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Layout {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Discovery {}
 }

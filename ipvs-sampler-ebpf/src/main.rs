@@ -20,15 +20,21 @@ use aya_ebpf::{
     programs::{ProbeContext, RawTracePointContext},
 };
 use aya_log_ebpf::{debug, warn};
+use core::sync::atomic::{Ordering, compiler_fence};
 use ipvs_sampler_common::{
-    Fill, Kind, NO_SLOT, ObjectKind, Record, Slot, Tally, Target, Whoami,
+    Arrival, COUNTERS, Fill, Kind, NO_SLOT, ObjectKind, Record, Slot, State, Tally, Target, Whoami,
 };
-use maps::{CELLS, FILLS, OFFSETS, RECORDS, TALLIES, TARGET, WHOAMI};
+use maps::{
+    ARRIVALS, CELLS, CONSTANTS, DISCOVERY, FILLS, LAYOUT, RECORDS, TALLIES, TARGET, WHOAMI,
+};
 
 /// `IP_VS_CONN_F_ONE_PACKET`: the one flag that a counted connection may carry. All others
 /// (template, synchronised, bypass, FTP data) mark callers that do not count
 /// (net/netfilter/ipvs: `ip_vs_conn_stats` and the call sites of `ip_vs_conn_new`).
 const ONE_PACKET: u32 = 0x2000;
+
+/// No `struct ip_vs_dest` or `struct ip_vs_service` is larger.
+const LARGEST_OBJECT: u64 = 4096;
 
 /// `BPF_RB_NO_WAKEUP`: the reader comes by itself at each tick.
 const NO_WAKEUP: u64 = 1;
@@ -57,7 +63,10 @@ fn scheduled(ctx: &ProbeContext) -> Option<()> {
     let Some(slot) = slots::of(destination, ObjectKind::DESTINATION) else {
         tally.no_slot += 1;
         if tally.no_slot.is_power_of_two() {
-            warn!(ctx, "no free slot: {} connections are not counted on CPU {}", tally.no_slot, cpu);
+            warn!(
+                ctx,
+                "no free slot: {} connections are not counted on CPU {}", tally.no_slot, cpu
+            );
         }
         return Some(());
     };
@@ -71,9 +80,21 @@ fn count(target: &Target, tally: &mut Tally, cpu: u32, object: u64, slot: Slot) 
     // this cell, and no second probe of ours runs on it meanwhile (`bpf_prog_active`).
     let cell = unsafe { &mut *cell };
     cell.connections += 1;
-    tally.counted += 1;
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_ns() };
+    log_arrival(
+        target,
+        tally,
+        cpu,
+        Arrival {
+            slot,
+            reserved: 0,
+            time_ns: now,
+        },
+    );
+    // What is counted is in the log already: user space goes by this number.
+    compiler_fence(Ordering::Release);
+    tally.counted += 1;
     if now - cell.recorded_ns < target.resolution_ns {
         return Some(());
     }
@@ -92,6 +113,18 @@ fn count(target: &Target, tally: &mut Tally, cpu: u32, object: u64, slot: Slot) 
         tally.lost += 1;
     }
     Some(())
+}
+
+#[inline(always)]
+fn log_arrival(target: &Target, tally: &Tally, cpu: u32, arrival: Arrival) {
+    if target.arrivals == 0 {
+        return;
+    }
+    let entry = cpu * target.arrivals + (tally.counted as u32 & (target.arrivals - 1));
+    if let Some(entry) = ARRIVALS.get_ptr_mut(entry) {
+        // SAFETY: as for a cell: this CPU's own stretch of the map.
+        unsafe { *entry = arrival };
+    }
 }
 
 /// `__ip_vs_del_dest(ipvs, dest, cleanup)`: the destination leaves its service for the trash.
@@ -124,7 +157,10 @@ fn updated(ctx: &ProbeContext) -> Option<()> {
 #[inline(always)]
 fn retire(ctx: &ProbeContext, object: u64) -> Option<()> {
     if let Some(slot) = slots::retire(object) {
-        debug!(ctx, "destination {:x} ends its life in slot {}", object, slot);
+        debug!(
+            ctx,
+            "destination {:x} ends its life in slot {}", object, slot
+        );
         change(Kind::RETIRED, object, slot)?;
     }
     Some(())
@@ -146,7 +182,15 @@ fn change(kind: u32, object: u64, slot: Slot) -> Option<()> {
     let tally = tally(cpu)?;
     // SAFETY: the helper takes no pointer.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    let record = Record { kind, cpu, object, time_ns, connections: 0, slot, reserved: 0 };
+    let record = Record {
+        kind,
+        cpu,
+        object,
+        time_ns,
+        connections: 0,
+        slot,
+        reserved: 0,
+    };
     if !submit(tally, record) {
         tally.lost_changes += 1;
     }
@@ -169,10 +213,66 @@ fn filled(ctx: &ProbeContext, kind: u32) -> Option<()> {
     let slot = slots::of(object, kind).unwrap_or(NO_SLOT);
     match FILLS.reserve::<Fill>(0) {
         Some(mut entry) => {
-            entry.write(Fill { object, slot, reserved: 0 });
+            let (shown, state) = ([0; COUNTERS], State::NONE);
+            entry.write(Fill {
+                object,
+                slot,
+                read: 0,
+                shown,
+                state,
+                reserved: 0,
+            });
+            // SAFETY: written just now. Not a copy on the stack: parts of it would be read before they
+            // are written, as the verifier of 5.10 sees it.
+            look(unsafe { &mut *entry.as_mut_ptr() }, kind);
             entry.submit(NO_WAKEUP);
         }
         None => tally(cpu())?.lost_fills += 1,
+    }
+    // SAFETY: a pointer into the map's memory, which the verifier bounds; our own dump, which runs
+    // on one CPU at a time, is its only writer.
+    let discovery = unsafe { &mut *DISCOVERY.get_ptr_mut(0)? };
+    discovery.object = object;
+    discovery.kind = kind;
+    Some(())
+}
+
+/// Adds what the object's memory says in the moment before the kernel writes the same into the message.
+#[inline(always)]
+fn look(fill: &mut Fill, kind: u32) -> Option<()> {
+    let layout = LAYOUT.get(0)?;
+    if layout.per_cpu_offset == 0 {
+        return None;
+    }
+    if kind == ObjectKind::DESTINATION {
+        fill.state = live::state(layout, fill.object)?;
+    }
+    fill.shown = live::shown(layout, kind, fill.object)?;
+    fill.read = 1;
+    Some(())
+}
+
+/// `ip_vs_copy_stats(to, stats)`: the statistics of the object that is being written into a dump.
+/// Attached only where nothing else says where in the object they are.
+#[kprobe]
+pub fn copy_stats(ctx: ProbeContext) -> u32 {
+    copied(&ctx).map_or(1, |()| 0)
+}
+
+fn copied(ctx: &ProbeContext) -> Option<()> {
+    if TARGET.get(0)?.process != process() {
+        return Some(());
+    }
+    let stats: u64 = ctx.arg(1)?;
+    // SAFETY: as in `filled`.
+    let discovery = unsafe { &mut *DISCOVERY.get_ptr_mut(0)? };
+    let offset = stats.wrapping_sub(discovery.object);
+    if offset <= LARGEST_OBJECT {
+        match discovery.kind {
+            ObjectKind::DESTINATION => discovery.destination_stats = offset as u32,
+            ObjectKind::SERVICE => discovery.service_stats = offset as u32,
+            _ => {}
+        }
     }
     Some(())
 }
@@ -201,13 +301,23 @@ pub fn whoami(_ctx: RawTracePointContext) -> i32 {
 }
 
 fn identified() -> Option<()> {
-    let offsets = OFFSETS.load();
+    let constants = CONSTANTS.load();
     // SAFETY: the helper takes no pointer.
     let task = unsafe { bpf_get_current_task() };
-    let nsproxy = read(task + u64::from(offsets.task_nsproxy))?;
-    let net = read(nsproxy + u64::from(offsets.nsproxy_net))?;
-    let netns_ipvs = read(net + u64::from(offsets.net_ipvs))?;
-    WHOAMI.set(0, Whoami { netns_ipvs, process: process(), reserved: 0 }, 0).ok()
+    let nsproxy = read(task + u64::from(constants.task_nsproxy))?;
+    let net = read(nsproxy + u64::from(constants.nsproxy_net))?;
+    let netns_ipvs = read(net + u64::from(constants.net_ipvs))?;
+    WHOAMI
+        .set(
+            0,
+            Whoami {
+                netns_ipvs,
+                process: process(),
+                reserved: 0,
+            },
+            0,
+        )
+        .ok()
 }
 
 /// Never attached: user space runs it once before `read_live`.

@@ -7,11 +7,14 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, RingBuf, Stack},
 };
-use ipvs_sampler_common::{Cell, Layout, Object, Offsets, Reading, Slot, Tally, Target, Whoami};
+use ipvs_sampler_common::{
+    Arrival, Cell, Constants, Discovery, Layout, Object, Reading, Slot, Tally, Target, Whoami,
+};
 
-/// One entry: whom to watch.
+/// One entry: whom to watch. Memory-mapped: user space says in it when a dump of its own begins and
+/// ends.
 #[map]
-pub static TARGET: Array<Target> = Array::with_max_entries(1, 0);
+pub static TARGET: Array<Target> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Slot of each destination pointer that is alive. As many entries as slots.
 #[map]
@@ -36,7 +39,8 @@ pub static TALLIES: Array<Tally> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
 /// Destinations of our own dump in the order in which the kernel wrote them: emptied after each
-/// system call of the dump, so 32 KiB of messages is the most it holds.
+/// system call of the dump, so 32 KiB of messages is the most it holds: none is shorter than 300 bytes (two
+/// sets of ten counters), and an entry takes 88.
 #[map]
 pub static FILLS: RingBuf = RingBuf::with_byte_size(16384, 0);
 
@@ -61,27 +65,24 @@ pub static PROGRESS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 pub static CPU_OFFSETS: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Where IPVS keeps what is read live.
-#[unsafe(no_mangle)]
-pub static LAYOUT: Global<Layout> = Global::new(Layout {
-    per_cpu_offset: 0,
-    destination_stats: 0,
-    service_stats: 0,
-    stats_per_cpu: 0,
-    stats_estimated: 0,
-    stats_zero: 0,
-    active: 0,
-    inactive: 0,
-    persistent: 0,
-    weight: 0,
-    cpus: 0,
-});
+/// One entry: where IPVS keeps what is read live. Not a constant, because some kernels tell only
+/// during a dump.
+#[map]
+pub static LAYOUT: Array<Layout> = Array::with_max_entries(1, 0);
 
-/// Where to find the network namespace of a task.
+/// One entry, memory-mapped: what such a dump told.
+#[map]
+pub static DISCOVERY: Array<Discovery> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// `cpu * arrivals + n`: each CPU's log of the connections it counted. Memory-mapped as the cells.
+#[map]
+pub static ARRIVALS: Array<Arrival> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Known before loading.
 #[unsafe(no_mangle)]
-pub static OFFSETS: Global<Offsets> = Global::new(Offsets {
+pub static CONSTANTS: Global<Constants> = Global::new(Constants {
     task_nsproxy: 0,
     nsproxy_net: 0,
     net_ipvs: 0,
-    reserved: 0,
+    cpus: 0,
 });

@@ -12,8 +12,19 @@ pub fn of(address: u64, kind: u32) -> Option<Slot> {
         return Some(slot);
     }
     let slot = FREE_SLOTS.pop().ok().flatten()?;
-    if SLOT_OF.insert(address, slot, u64::from(BPF_NOEXIST)).is_ok() {
-        let _ = OBJECTS.set(slot, Object { address, kind, reserved: 0 }, 0);
+    if SLOT_OF
+        .insert(address, slot, u64::from(BPF_NOEXIST))
+        .is_ok()
+    {
+        let _ = OBJECTS.set(
+            slot,
+            Object {
+                address,
+                kind,
+                reserved: 0,
+            },
+            0,
+        );
         return Some(slot);
     }
     // Another CPU met the same object first.
@@ -26,7 +37,15 @@ pub fn of(address: u64, kind: u32) -> Option<Slot> {
 pub fn retire(address: u64) -> Option<Slot> {
     let slot = find(address)?;
     SLOT_OF.remove(address).ok()?;
-    let _ = OBJECTS.set(slot, Object { address: 0, kind: ObjectKind::NONE, reserved: 0 }, 0);
+    let _ = OBJECTS.set(
+        slot,
+        Object {
+            address: 0,
+            kind: ObjectKind::NONE,
+            reserved: 0,
+        },
+        0,
+    );
     Some(slot)
 }
 

@@ -16,10 +16,10 @@ fn encode(criterion: &mut Criterion) {
             bencher.iter(|| {
                 out.clear();
                 for (service, destinations) in black_box(&snapshot).iter() {
-                    let row = ServiceRow::from_netlink(service);
+                    let row = ServiceRow::new(service);
                     influx.service(&mut out, &row, set, 1_700_000_000_123_456_789);
                     for destination in destinations {
-                        let row = DestinationRow::from_netlink(service, destination);
+                        let row = DestinationRow::new(service, destination);
                         influx.destination(&mut out, &row, set, 1_700_000_000_123_456_789);
                     }
                 }

@@ -27,7 +27,7 @@ pub enum Command {
     /// Sample until interrupted
     Run(Run),
     /// Say of each source whether it is available here, or why not and what to do
-    Doctor,
+    Doctor(Doctor),
 }
 
 /// `once`.
@@ -39,6 +39,26 @@ pub struct Once {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub tags: Tags,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub place: Place,
+}
+
+/// `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub place: Place,
+}
+
+/// Where to look.
+#[derive(Clone, Debug, Args)]
+pub struct Place {
+    /// A network namespace to look into in place of this one: its name (ip netns), a path, or pid:N
+    /// for that of a process. May be repeated
+    #[arg(long, value_name = "NAMESPACE")]
+    pub netns: Vec<String>,
 }
 
 /// Output formats of `once`.
@@ -67,6 +87,12 @@ pub struct Run {
     /// Whether to read all counters live, at each tick, where the probe can
     #[arg(long, value_enum, default_value_t = Live::Auto)]
     pub live: Live,
+    /// Which fields lines have
+    #[arg(long, value_enum, default_value_t = Fields::Telegraf)]
+    pub fields: Fields,
+    /// What cps and pps are
+    #[arg(long, value_enum, default_value_t = Rates::Window)]
+    pub rates: Rates,
     /// End after so long
     #[arg(long = "for", value_name = "DURATION", value_parser = period)]
     pub for_: Option<Duration>,
@@ -87,6 +113,9 @@ pub struct Run {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub tags: Tags,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub place: Place,
 }
 
 /// How tags are written.
@@ -124,6 +153,24 @@ pub enum Live {
     Auto,
     /// Connections by events alone
     Off,
+}
+
+/// Choices for fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fields {
+    /// Those of Telegraf's ipvs input
+    Telegraf,
+    /// Also weights, thresholds, bytes per second, peaks, and how connections arrived
+    Extended,
+}
+
+/// Choices for rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rates {
+    /// Counted since the tick before, where that is known
+    Window,
+    /// The kernel's own moving average, in steps of 2 s
+    Kernel,
 }
 
 /// Shortest period: below it a tick would take longer than it lasts.

@@ -1,9 +1,9 @@
 //! The events source's own books, across probes that come and go: what was seen, what was lost,
 //! and what IPVS counted that the probe did not see.
 
-use ipvs_sampler_common::Tally;
+use ipvs_sampler_common::{COUNTERS, Tally};
 
-use crate::source::{kernel, probe::Probe};
+use crate::source::{kernel, namespace::Namespace, probe::Probe};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -41,12 +41,12 @@ impl Counts {
 
 impl Events {
     /// A probe began to count. From the first one on, IPVS's own count is compared with.
-    pub fn probe_began(&mut self, probe: &Probe) {
+    pub fn probe_began(&mut self, probe: &Probe, namespace: &Namespace) {
         // In this order, what happens in between makes the baseline too high and so never a miss.
         self.now.tally = probe.tally();
         let seen = self.seen();
         if self.baseline.is_none()
-            && let Ok(total) = kernel::scheduled_total(&mut self.text)
+            && let Some(total) = self.scheduled_total(namespace)
         {
             self.baseline = Some(total.wrapping_sub(seen));
         }
@@ -92,12 +92,12 @@ impl Events {
     }
 
     /// Compares with what IPVS itself counts, live, for the whole network namespace.
-    pub fn compare(&mut self, probe: &Probe) {
+    pub fn compare(&mut self, probe: &Probe, namespace: &Namespace) {
         let Some(baseline) = self.baseline else {
             return;
         };
         // In this order, what happens in between is never a miss.
-        let Ok(total) = kernel::scheduled_total(&mut self.text) else {
+        let Some(total) = self.scheduled_total(namespace) else {
             return;
         };
         self.update(probe);
@@ -108,6 +108,17 @@ impl Events {
     #[must_use]
     pub fn totals(&self) -> Counts {
         self.before.plus(self.now)
+    }
+
+    /// What IPVS itself has counted in the network namespace; `None` when it does not say.
+    pub fn kernel_totals(&mut self, namespace: &Namespace) -> Option<[u64; COUNTERS]> {
+        let read = namespace.within(|| kernel::totals(&mut self.text));
+        read.ok()?.ok()
+    }
+
+    fn scheduled_total(&mut self, namespace: &Namespace) -> Option<u64> {
+        let [connections, ..] = self.kernel_totals(namespace)?;
+        Some(connections)
     }
 
     fn seen(&self) -> u64 {

@@ -4,7 +4,10 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
-use crate::{events::Counts, model::Totals};
+use crate::{
+    events::Counts,
+    model::{Differences, Totals},
+};
 
 /// Longest time that the histograms tell apart from longer ones: a minute, in ns.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -19,8 +22,8 @@ pub enum Mode {
     Events(String),
     /// As netlink dumps tell, with the reason why not by the probe.
     Netlink(String),
-    /// IPVS is not loaded.
-    Waiting,
+    /// There is nothing to look at, with the reason.
+    Waiting(&'static str),
 }
 
 impl Mode {
@@ -31,7 +34,7 @@ impl Mode {
             Self::Live => "live",
             Self::Events(_) => "events",
             Self::Netlink(_) => "netlink",
-            Self::Waiting => "waiting",
+            Self::Waiting(_) => "waiting",
         }
     }
 
@@ -41,7 +44,7 @@ impl Mode {
         match self {
             Self::Live => "",
             Self::Events(reason) | Self::Netlink(reason) => reason,
-            Self::Waiting => "IPVS is not loaded",
+            Self::Waiting(reason) => reason,
         }
     }
 }
@@ -61,7 +64,7 @@ impl fmt::Display for Mode {
                  standing still under run_estimation=0) and there are no lines between \
                  intervals: {reason}"
             ),
-            Self::Waiting => formatter.write_str("IPVS was unloaded: waiting for it"),
+            Self::Waiting(reason) => write!(formatter, "waiting: {reason}"),
         }
     }
 }
@@ -104,6 +107,8 @@ pub struct Health {
     pub ticks: u64,
     /// Deadlines that passed while a tick was still at work.
     pub ticks_missed: u64,
+    /// Moments of connections that were overwritten before they could be fetched.
+    pub arrivals_lost: u64,
     /// Lines dropped before a slow reader.
     pub lines_dropped: u64,
     /// Duration of each dump.
@@ -129,6 +134,8 @@ pub struct Report<'a> {
     pub events: Counts,
     /// What became of the counted connections.
     pub totals: Totals,
+    /// How the three counts of connections compare, in [`Mode::Live`].
+    pub differences: Option<Differences>,
 }
 
 impl Health {
@@ -141,6 +148,7 @@ impl Health {
             dump_repeats: 0,
             ticks: 0,
             ticks_missed: 0,
+            arrivals_lost: 0,
             lines_dropped: 0,
             dump_ns: Times::new()?,
             late_ns: Times::new()?,

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let outcome = panic::catch_unwind(|| match cli.command {
         Command::Once(options) => run::once(&options),
         Command::Run(options) => run::run(options),
-        Command::Doctor => run::doctor(),
+        Command::Doctor(options) => run::doctor(&options),
     })
     .unwrap_or_else(|_| Err(Failure::Bug("the program panicked".into())));
     match outcome {

@@ -8,58 +8,89 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Format, Once, Run},
+    cli::{Doctor, Format, Once, Place, Run},
     clock::{Due, Moment, Schedule, Timer, Wake},
     doctor,
     encode::{Influx, json, table},
     failure::Failure,
     model::Snapshot,
-    sampler::{DUMP_LIMIT, Sampler, netmask},
-    schema::{DestinationRow, FieldSet, ServiceRow},
+    sampler::{DUMP_LIMIT, Sampler, cannot_enter, netmask, within},
+    schema::{DestinationRow, FieldSet, ServiceRow, TagStyle},
     sink::Sink,
-    source::netlink::Netlink,
+    source::{namespace::Namespace, netlink::Netlink},
 };
 
 /// How long the output may take to write what waits when the program ends.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// `once`: one dump, as the kernel tells it.
+/// `once`: one dump of each network namespace, as the kernel tells it.
 ///
 /// # Errors
 /// When IPVS is not there, privileges are missing, or standard output fails.
 pub fn once(options: &Once) -> Result<(), Failure> {
-    let mut snapshot = Snapshot::default();
-    Netlink::open(DUMP_LIMIT)?.dump(&mut snapshot, &mut ())?;
-    let now = Moment::now().wall;
     let mut text = Vec::new();
+    for namespace in namespaces(&options.place)? {
+        let mut snapshot = Snapshot::default();
+        within(&namespace, || Netlink::open(DUMP_LIMIT))??.dump(&mut snapshot, &mut ())?;
+        append(&mut text, options, &namespace, &snapshot);
+    }
+    print(&text)
+}
+
+fn append(text: &mut Vec<u8>, options: &Once, namespace: &Namespace, snapshot: &Snapshot) {
+    let now = Moment::now().wall;
     match options.format {
         Format::Influx => {
             let encoder = Influx {
-                netmask: netmask(options.tags.netmask),
+                style: TagStyle {
+                    netmask: netmask(options.tags.netmask),
+                    netns: namespace.label().map(Into::into),
+                },
             };
             for (service, destinations) in snapshot.iter() {
-                let row = ServiceRow::from_netlink(service);
-                encoder.service(&mut text, &row, FieldSet::All, now);
+                encoder.service(text, &ServiceRow::new(service), FieldSet::All, now);
                 for destination in destinations {
-                    let row = DestinationRow::from_netlink(service, destination);
-                    encoder.destination(&mut text, &row, FieldSet::All, now);
+                    let row = DestinationRow::new(service, destination);
+                    encoder.destination(text, &row, FieldSet::All, now);
                 }
             }
         }
-        Format::Json => json(&mut text, &snapshot, now),
-        Format::Table => table(&mut text, &snapshot),
+        Format::Json => json(text, snapshot, namespace.label(), now),
+        Format::Table => {
+            if let Some(label) = namespace.label() {
+                text.extend_from_slice(format!("Network namespace {label}\n").as_bytes());
+            }
+            table(text, snapshot);
+        }
     }
-    print(&text)
+}
+
+/// Those chosen, or our own.
+fn namespaces(place: &Place) -> Result<Vec<Namespace>, Failure> {
+    if place.netns.is_empty() {
+        return Ok(vec![Namespace::own()]);
+    }
+    let mut labels = place.netns.clone();
+    labels.sort_unstable();
+    labels.dedup();
+    labels
+        .iter()
+        .map(|label| Namespace::open(label).map_err(|error| cannot_enter(label, &error)))
+        .collect()
 }
 
 /// `doctor`: what can be known here.
 ///
 /// # Errors
 /// When nothing can be sampled, or standard output fails.
-pub fn doctor() -> Result<(), Failure> {
-    let findings = doctor::examine();
-    print(findings.text.as_bytes())?;
-    findings.failure.map_or(Ok(()), Err)
+pub fn doctor(options: &Doctor) -> Result<(), Failure> {
+    let mut failure = None;
+    for namespace in namespaces(&options.place)? {
+        let findings = doctor::examine(&namespace)?;
+        print(findings.text.as_bytes())?;
+        failure = failure.or(findings.failure);
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 fn print(text: &[u8]) -> Result<(), Failure> {
@@ -106,14 +137,21 @@ async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
     let mut left = options.count;
     let interval = options.interval;
 
-    let mut sampler = Sampler::start(options)?;
+    let mut samplers = namespaces(&options.place)?
+        .into_iter()
+        .map(|namespace| Sampler::start(options.clone(), namespace))
+        .collect::<Result<Vec<_>, _>>()?;
+    let resolution = |samplers: &[Sampler]| samplers.iter().find_map(Sampler::resolution);
     let mut batch = Vec::new();
     let mut deadline = Moment::now().wall;
-    let mut schedule = Schedule::new(interval, sampler.resolution(), deadline);
+    let mut schedule = Schedule::new(interval, resolution(&samplers), deadline);
     let mut due = Due::Interval;
     loop {
-        sampler.dropped(sink.dropped_lines());
-        let complete = sampler.tick(due, deadline, &mut batch)?;
+        let mut complete = true;
+        for sampler in &mut samplers {
+            sampler.dropped(sink.dropped_lines());
+            complete &= sampler.tick(due, deadline, &mut batch)?;
+        }
         sink.push(&mut batch);
         if complete && let Some(left) = &mut left {
             *left -= 1;
@@ -122,8 +160,11 @@ async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
             }
         }
         let now = Moment::now().wall;
-        sampler.missed(schedule.missed(deadline, now));
-        schedule.set_resolution(sampler.resolution());
+        let missed = schedule.missed(deadline, now);
+        for sampler in &mut samplers {
+            sampler.missed(missed);
+        }
+        schedule.set_resolution(resolution(&samplers));
         deadline = schedule.next(now);
         tokio::select! {
             biased;
@@ -138,7 +179,9 @@ async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
         due = schedule.due(Moment::now().wall);
     }
     // Interrupted: the last word is a complete one.
-    sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;
+    for sampler in &mut samplers {
+        sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;
+    }
     sink.push(&mut batch);
     Ok(())
 }

@@ -1,21 +1,24 @@
 //! The order of a tick: the one place that knows it.
 
+mod ladder;
 mod print;
 
 use std::time::Duration;
 
 use crate::{
-    cli::{self, Ebpf, Live, Run},
+    cli::{self, Ebpf, Fields, Run},
     clock::{Due, Moment},
     encode::Influx,
     events::Events,
     failure::Failure,
     health::{Health, Mode, Report},
-    model::{Ledger, Readings, Snapshot, check_readings, slots_end},
-    schema::{self, Netmask},
+    model::{Around, Arrivals, Crosscheck, Ledger, Readings, Snapshot, slots_end},
+    schema::{self, FieldSet, Netmask, TagStyle},
     source::{
+        kernel::Conditions,
+        namespace::Namespace,
         netlink::{self, Netlink},
-        probe::{self, Changes, Probe, Unavailable},
+        probe::{Changes, Probe},
     },
 };
 
@@ -25,19 +28,17 @@ pub const DUMP_LIMIT: Duration = Duration::from_secs(3);
 /// Shortest time between two dumps made to learn a new destination's name, in ns.
 const LEARNING_PAUSE: u64 = 250_000_000;
 
-/// So often live readings may differ from a dump before they are held to be wrong.
-const CHECKS: u32 = 3;
-
-/// Least number of services and destinations that the probe has room for.
-const LEAST_SLOTS: u32 = 4096;
-
 /// Everything that one tick needs, kept from tick to tick so that a steady one allocates nothing.
 pub struct Sampler {
     options: Run,
+    namespace: Namespace,
     encoder: Influx,
-    netlink: Netlink,
+    /// `None` while the network namespace is gone.
+    netlink: Option<Netlink>,
     probe: Option<Probe>,
     mode: Mode,
+    /// Under which the probe was started, and came no further than it did.
+    conditions: Conditions,
     /// The last dump.
     snapshot: Snapshot,
     /// Memory for the next one.
@@ -45,6 +46,9 @@ pub struct Sampler {
     ledger: Ledger,
     /// In [`Mode::Live`].
     readings: Readings,
+    crosscheck: Crosscheck,
+    /// With extended fields.
+    arrivals: Arrivals,
     changes: Changes,
     events: Events,
     places: Vec<(usize, usize)>,
@@ -54,23 +58,34 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Opens the sources and says on standard error how connections are known.
+    /// Opens the sources in a network namespace. The first tick says how connections are known.
     ///
     /// # Errors
     /// When privileges are missing, or IPVS or the probe is required and not to be had.
-    pub fn start(options: Run) -> Result<Self, Failure> {
+    pub fn start(options: Run, namespace: Namespace) -> Result<Self, Failure> {
         let now = Moment::now();
+        let mut netlink = open_netlink(&namespace)?;
+        let mut snapshot = Snapshot::default();
+        let dumped = netlink.dump(&mut snapshot, &mut ());
         let mut sampler = Self {
             encoder: Influx {
-                netmask: netmask(options.tags.netmask),
+                style: TagStyle {
+                    netmask: netmask(options.tags.netmask),
+                    netns: namespace.label().map(Into::into),
+                },
             },
-            netlink: Netlink::open(DUMP_LIMIT)?,
+            netlink: Some(netlink),
+            options,
+            namespace,
             probe: None,
-            mode: Mode::Waiting,
-            snapshot: Snapshot::default(),
+            mode: Mode::Waiting(NOT_LOADED),
+            conditions: Conditions::default(),
+            snapshot,
             spare: Snapshot::default(),
             ledger: Ledger::default(),
             readings: Readings::default(),
+            crosscheck: Crosscheck::default(),
+            arrivals: Arrivals::default(),
             changes: Changes::default(),
             events: Events::default(),
             places: Vec::new(),
@@ -78,12 +93,14 @@ impl Sampler {
                 .ok_or_else(|| Failure::Bug("the histograms' bounds do not fit".into()))?,
             window_began: now,
             last_dump: now,
-            options,
         };
-        match sampler.netlink.dump(&mut sampler.snapshot, &mut ()) {
+        match dumped {
             Ok(()) => sampler.start_probe()?,
             Err(netlink::Error::NotLoaded) if sampler.options.ebpf != Ebpf::Require => {
-                log::warn!("IPVS is not loaded: waiting for it (modprobe ip_vs loads it)");
+                log::warn!(
+                    "{}IPVS is not loaded: waiting for it (modprobe ip_vs loads it)",
+                    prefix(&sampler.namespace)
+                );
             }
             Err(error) => return Err(error.into()),
         }
@@ -104,8 +121,16 @@ impl Sampler {
     pub fn tick(&mut self, due: Due, deadline: i64, batch: &mut Vec<u8>) -> Result<bool, Failure> {
         let began = Moment::now();
         let mut now = began;
+        if due == Due::Interval {
+            self.follow_namespace()?;
+            self.try_again();
+            self.cross_check(&began);
+        }
         self.read_watched();
-        let news = self.ledger.wants_dump() || self.events.lost_changes();
+        self.fetch_arrivals();
+        // Where nothing had been zeroed before, nobody has seen yet that it is read from the right place.
+        let zeroed = self.mode == Mode::Live && !self.changes.zeroed.is_empty();
+        let news = self.ledger.wants_dump() || self.events.lost_changes() || zeroed;
         let dumped = due == Due::Interval || news && began.since(&self.last_dump) >= LEARNING_PAUSE;
         let fresh = dumped && self.refresh(batch)?;
         if dumped {
@@ -120,13 +145,18 @@ impl Sampler {
             (false, Mode::Live) => self.print_changed(&now, batch),
             (false, _) => self.print_scheduled(&now, batch),
         }
-        self.ledger.end_window();
+        self.ledger.end_window(now.since(&self.window_began));
         self.window_began = now;
         self.health.ticks += 1;
         self.health
             .late_ns
             .record(u64::try_from(began.wall - deadline).unwrap_or(0));
         self.health.work_ns.record(Moment::now().since(&began));
+        if complete {
+            self.ledger.end_peaks();
+            self.readings.end_interval();
+            self.arrivals.end_interval();
+        }
         if due == Due::Interval {
             self.end_interval(&now, batch);
         }
@@ -159,6 +189,14 @@ impl Sampler {
         apply(&self.changes, &mut self.ledger);
     }
 
+    fn fetch_arrivals(&mut self) {
+        if let Some(probe) = &mut self.probe {
+            self.health.arrivals_lost += probe.fetch_arrivals(self.arrivals.inbox());
+            let now = Moment::now().monotonic;
+            self.arrivals.digest(u64::try_from(now).unwrap_or(0));
+        }
+    }
+
     /// Reads all counters; the moment of the reading. When it fails, events go on without.
     fn read_live(&mut self) -> Moment {
         let Some(probe) = &mut self.probe else {
@@ -169,88 +207,54 @@ impl Sampler {
         let window = now.since(&self.window_began);
         self.readings
             .take(&self.snapshot, window, |slot| probe.reading(slot));
-        if let Err(unavailable) = outcome {
-            self.enter(Mode::Events(unavailable.to_string()));
+        if outcome.is_err() {
+            self.settle_mode();
         }
         now
     }
 
-    /// Holds what is read live against the dump just made. A difference may be a change that came
-    /// between the two, so it is looked at again with another dump; one that stays ends the live
-    /// mode before a line of it is written. Whether the last dump succeeded.
-    fn check_live(&mut self, batch: &mut Vec<u8>) -> Result<bool, Failure> {
-        for checks_left in (0..CHECKS).rev() {
-            let (Mode::Live, Some(probe)) = (&self.mode, &mut self.probe) else {
-                break;
-            };
-            let outcome = probe.read_live(slots_end(&self.snapshot)).and_then(|()| {
-                check_readings(&self.snapshot, |slot| probe.reading(slot))
-                    .map_err(|mismatch| Unavailable::mismatch(&mismatch))
-            });
-            let Err(unavailable) = outcome else { break };
-            if checks_left == 0 || probe.not_live().is_some() {
-                probe.end_live(unavailable.clone());
-                self.enter(Mode::Events(unavailable.to_string()));
-            } else if !self.dump(batch)? {
-                return Ok(false);
-            }
+    /// Compares events with live counters. The ledger has the events of the tick before.
+    fn cross_check(&mut self, now: &Moment) {
+        let (Mode::Live, Some(probe)) = (&self.mode, &mut self.probe) else {
+            return;
+        };
+        if probe.read_live(slots_end(&self.snapshot)).is_err() {
+            return self.settle_mode();
         }
-        Ok(true)
+        let events = |slot| Around {
+            before: self.ledger.counted(slot),
+            after: probe.connections(slot),
+        };
+        self.crosscheck.observe(
+            &self.snapshot,
+            u64::try_from(now.monotonic).unwrap_or(0),
+            |slot| probe.reading(slot),
+            events,
+        );
     }
 
-    /// Dumps and joins; with a new probe where the old one will not do, and then once more.
-    /// Whether it succeeded. Its moment is `last_dump`.
-    fn refresh(&mut self, batch: &mut Vec<u8>) -> Result<bool, Failure> {
-        let known = self.netlink.family();
-        if !self.dump(batch)? {
-            return Ok(false);
-        }
-        if self.probe.is_some() && self.netlink.family() != known {
-            log::warn!("IPVS was loaded anew");
-            self.forget_probe();
-        }
-        if self.wants_probe() {
-            self.start_probe()?;
-            if self.probe.is_some() && !self.dump(batch)? {
-                return Ok(false);
-            }
-        }
-        self.check_live(batch)
-    }
-
-    /// Whether a probe is to be started: there was no IPVS before; or the one that runs has no
-    /// slots left, best before a connection finds none; or it lost word of changes, so that
-    /// nobody knows which of its slots still count for whom.
-    fn wants_probe(&self) -> bool {
-        let objects = self.objects();
-        match (&self.mode, &self.probe) {
-            (Mode::Netlink(_), _) => false,
-            (_, None) => true,
-            (_, Some(probe)) => {
-                objects > probe.slots() as usize / 2
-                    || self.events.no_slot_left()
-                    || self.events.lost_changes()
-            }
-        }
-    }
-
+    /// Dumps and joins. Whether it succeeded. Its moment is `last_dump`.
     fn dump(&mut self, batch: &mut Vec<u8>) -> Result<bool, Failure> {
         let began = Moment::now();
+        let Some(netlink) = &mut self.netlink else {
+            self.last_dump = began;
+            return Ok(false);
+        };
         let result = match &mut self.probe {
-            Some(probe) => self.netlink.dump(&mut self.spare, &mut probe.learner()),
-            None => self.netlink.dump(&mut self.spare, &mut ()),
+            Some(probe) => netlink.dump(&mut self.spare, &mut probe.learner()),
+            None => netlink.dump(&mut self.spare, &mut ()),
         };
         self.last_dump = Moment::now();
         match result {
             Ok(()) => {}
             Err(netlink::Error::NotLoaded) => {
-                self.wait_for_ipvs();
+                self.wait(NOT_LOADED);
                 return Ok(false);
             }
             Err(error @ netlink::Error::NotPermitted) => return Err(error.into()),
             Err(error) => {
                 self.health.dump_failures += 1;
-                log::warn!("no dump this time: {error}");
+                log::warn!("{}no dump this time: {error}", prefix(&self.namespace));
                 return Ok(false);
             }
         }
@@ -278,83 +282,14 @@ impl Sampler {
         std::mem::swap(&mut self.snapshot, &mut self.spare);
     }
 
-    /// How many slots the last dump's services and destinations take.
-    fn objects(&self) -> usize {
-        self.snapshot.services.len() + self.snapshot.destinations.len()
-    }
-
-    fn start_probe(&mut self) -> Result<(), Failure> {
-        if self.options.ebpf == Ebpf::Off {
-            self.enter(Mode::Netlink("--ebpf off".into()));
-            return Ok(());
-        }
-        let room = self.objects().saturating_mul(4);
-        let slots = u32::try_from(room).unwrap_or(u32::MAX / 2).max(LEAST_SLOTS);
-        let slots = self
-            .probe
-            .take()
-            .map_or(0, |probe| probe.slots() * 2)
-            .max(slots);
-        if self.events.lost_changes() {
-            self.ledger.doubt();
-        }
-        self.events.probe_ended();
-        let options = probe::Options {
-            resolution_ns: u64::try_from(self.options.resolution.as_nanos()).unwrap_or(u64::MAX),
-            ring_bytes: self.options.ebpf_ring,
-            slots: slots.next_power_of_two(),
-            log: self.options.ebpf_log,
-        };
-        match Probe::start(&options) {
-            Ok(probe) => {
-                self.ledger.restart(probe.slots(), &mut self.snapshot);
-                self.events.probe_began(&probe);
-                let not_live = match self.options.live {
-                    Live::Auto => probe.not_live().map(ToString::to_string),
-                    Live::Off => Some("--live off".into()),
-                };
-                self.readings.clear();
-                self.probe = Some(probe);
-                self.enter(not_live.map_or(Mode::Live, Mode::Events));
-                Ok(())
-            }
-            Err(unavailable) if self.options.ebpf == Ebpf::Require => Err(unavailable.into()),
-            Err(unavailable) => {
-                self.ledger.clear();
-                self.enter(Mode::Netlink(unavailable.to_string()));
-                Ok(())
-            }
-        }
-    }
-
-    fn wait_for_ipvs(&mut self) {
-        self.forget_probe();
-        self.snapshot.clear();
-        self.enter(Mode::Waiting);
-    }
-
-    /// The kernel's functions are gone, and with them all that was counted.
-    fn forget_probe(&mut self) {
-        self.probe = None;
-        self.events.ipvs_ended();
-        self.ledger.clear();
-    }
-
-    fn enter(&mut self, mode: Mode) {
-        if mode != Mode::Live {
-            // Whatever was read last must not be taken for live.
-            self.readings.clear();
-        }
-        if self.mode != mode {
-            log::info!("{mode}");
-            self.mode = mode;
-        }
-    }
-
     fn end_interval(&mut self, now: &Moment, batch: &mut Vec<u8>) {
         if let Some(probe) = &mut self.probe {
-            self.events.compare(probe);
-            self.ledger.expire(|slot| probe.recycle(slot));
+            self.events.compare(probe, &self.namespace);
+            self.ledger.expire(|slot| {
+                probe.recycle(slot);
+                self.arrivals.forget(slot);
+                self.crosscheck.forget(slot);
+            });
         }
         let report = Report {
             mode: &self.mode,
@@ -363,12 +298,52 @@ impl Sampler {
             uncounted: self.snapshot.uncounted(),
             events: self.events.totals(),
             totals: self.ledger.totals(),
+            differences: (self.mode == Mode::Live).then(|| self.crosscheck.differences()),
         };
         let fields = schema::sampler::fields(&self.health, &report);
         self.encoder
             .fields(batch, schema::sampler::MEASUREMENT, &fields, now.wall);
         self.health.end_interval();
     }
+
+    /// The fields of lines that have all that is known.
+    fn field_set(&self) -> FieldSet {
+        match self.options.fields {
+            Fields::Telegraf => FieldSet::All,
+            Fields::Extended => FieldSet::Extended,
+        }
+    }
+}
+
+const NOT_LOADED: &str = "IPVS is not loaded";
+
+fn open_netlink(namespace: &Namespace) -> Result<Netlink, Failure> {
+    Ok(within(namespace, || Netlink::open(DUMP_LIMIT))??)
+}
+
+/// As [`Namespace::within`], with a failure that says which and what to do.
+pub(crate) fn within<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> Result<T, Failure> {
+    namespace
+        .within(work)
+        .map_err(|error| cannot_enter(namespace.label().unwrap_or_default(), &error))
+}
+
+/// A network namespace that cannot be opened or entered.
+pub(crate) fn cannot_enter(label: &str, error: &std::io::Error) -> Failure {
+    let what = format!("cannot enter the network namespace {label}: {error}");
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            Failure::NotPermitted(format!("{what}; this needs CAP_SYS_ADMIN"))
+        }
+        _ => Failure::Unavailable(format!("{what}; `ip netns` lists those that have a name")),
+    }
+}
+
+/// What messages begin with when there may be several network namespaces.
+fn prefix(namespace: &Namespace) -> String {
+    namespace
+        .label()
+        .map_or_else(String::new, |label| format!("netns {label}: "))
 }
 
 fn apply(changes: &Changes, ledger: &mut Ledger) {

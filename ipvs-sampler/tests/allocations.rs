@@ -66,11 +66,11 @@ fn the_second_output_allocates_nothing() {
     let mut encode = || {
         out.clear();
         let influx = Influx::default();
-        for set in [FieldSet::All, FieldSet::Scheduled] {
+        for set in [FieldSet::Extended, FieldSet::Scheduled] {
             for (service, destinations) in snapshot.iter() {
-                influx.service(&mut out, &ServiceRow::from_netlink(service), set, 1);
+                influx.service(&mut out, &ServiceRow::new(service), set, 1);
                 for destination in destinations {
-                    let row = DestinationRow::from_netlink(service, destination);
+                    let row = DestinationRow::new(service, destination);
                     influx.destination(&mut out, &row, set, 1);
                 }
             }
@@ -101,7 +101,7 @@ fn the_second_tick_of_the_ledger_allocates_nothing() {
         }
         ledger.read_watched(|_| count);
         ledger.scheduled(&mut places);
-        ledger.end_window();
+        ledger.end_window(1);
         ledger.read_all(|_| count + 1);
         ledger.adopt(&snapshot);
         ledger.expire(|_| {});

@@ -2,16 +2,16 @@
 //! (plugins/serializers/influx/influx.go and escape.go), with the fields in order.
 
 use super::{address, append_number};
-use crate::schema::{DestinationRow, FieldSet, Measurement, Netmask, ServiceRow, TagValue, Value};
+use crate::schema::{DestinationRow, FieldSet, Measurement, ServiceRow, TagStyle, TagValue, Value};
 
 /// Largest integer of a field: Telegraf clips unsigned ones to it.
 const LARGEST: u64 = i64::MAX.unsigned_abs();
 
 /// Writes lines; each ends with a newline. Timestamps are nanoseconds since 1970.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Influx {
-    /// What the `netmask` tag shows.
-    pub netmask: Netmask,
+    /// What tags show.
+    pub style: TagStyle,
 }
 
 impl Influx {
@@ -37,8 +37,8 @@ impl Influx {
         self.line(out, &DestinationRow::MEASUREMENT, row, set, timestamp_ns);
     }
 
-    /// Appends one line without tags, or nothing when there is no field. `measurement` and names
-    /// must not be empty.
+    /// Appends one line without tags but `netns`, or nothing when there is no field. `measurement` and
+    /// names must not be empty.
     pub fn fields(
         &self,
         out: &mut Vec<u8>,
@@ -50,21 +50,10 @@ impl Influx {
             return;
         }
         append_escaped(out, measurement, b" ,");
+        append_tag(out, "netns", self.style.netns());
         let mut separator = b' ';
         for (name, value) in fields {
-            out.push(separator);
-            separator = b',';
-            append_escaped(out, name, b" ,=");
-            out.push(b'=');
-            match *value {
-                Value::Integer(number) => append_integer(out, number),
-                Value::Unsigned(number) => append_integer(out, number.min(LARGEST)),
-                Value::Text(text) => {
-                    out.push(b'"');
-                    append_escaped(out, text, b"\"\\");
-                    out.push(b'"');
-                }
-            }
+            append_field(out, &mut separator, name, *value);
         }
         append_timestamp(out, timestamp_ns);
     }
@@ -79,19 +68,35 @@ impl Influx {
     ) {
         out.extend_from_slice(measurement.name.as_bytes());
         for tag in measurement.tags {
-            append_tag(out, tag.name, (tag.value)(row, self.netmask));
+            append_tag(out, tag.name, (tag.value)(row, &self.style));
         }
         let mut separator = b' ';
         for field in measurement.fields {
-            if set.has(field.set) {
-                out.push(separator);
-                separator = b',';
-                out.extend_from_slice(field.name.as_bytes());
-                out.push(b'=');
-                append_integer(out, (field.value)(row).min(LARGEST));
+            if set >= field.set {
+                append_field(out, &mut separator, field.name, (field.value)(row));
             }
         }
         append_timestamp(out, timestamp_ns);
+    }
+}
+
+fn append_field(out: &mut Vec<u8>, separator: &mut u8, name: &str, value: Value<'_>) {
+    if value == Value::Absent {
+        return;
+    }
+    out.push(*separator);
+    *separator = b',';
+    append_escaped(out, name, b" ,=");
+    out.push(b'=');
+    match value {
+        Value::Absent => {}
+        Value::Integer(number) => append_integer(out, number),
+        Value::Unsigned(number) => append_integer(out, number.min(LARGEST)),
+        Value::Text(text) => {
+            out.push(b'"');
+            append_escaped(out, text, b"\"\\");
+            out.push(b'"');
+        }
     }
 }
 

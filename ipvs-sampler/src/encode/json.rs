@@ -10,11 +10,14 @@ use crate::model::{
 };
 use crate::schema::{Netmask, words};
 
-/// Appends a snapshot as one line of JSON. `timestamp_ns` is nanoseconds since 1970. All numbers
-/// are exact 64-bit integers.
-pub fn json(out: &mut Vec<u8>, snapshot: &Snapshot, timestamp_ns: i64) {
+/// Appends a snapshot as one line of JSON, with the name of its network namespace when there is one.
+/// `timestamp_ns` is nanoseconds since 1970. All numbers are exact 64-bit integers.
+pub fn json(out: &mut Vec<u8>, snapshot: &Snapshot, netns: Option<&str>, timestamp_ns: i64) {
     let mut json = Writer::new(out);
     json.object(|json| {
+        if let Some(netns) = netns {
+            json.key("netns").text(netns);
+        }
         json.key("timestamp_ns").number(timestamp_ns);
         json.key("services").array(|json| {
             for (service, destinations) in snapshot.iter() {
@@ -89,6 +92,7 @@ fn append_destination(json: &mut Writer<'_>, destination: &Destination) {
         active_connections,
         inactive_connections,
         persistent_connections,
+        overloaded: _,
         tunnel: Tunnel { kind, port, flags },
         stats,
         slot: _,

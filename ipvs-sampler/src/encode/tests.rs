@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::{Influx, json, table};
 use crate::model::{
-    Destination, DestinationKey, Forwarding, INET, INET6, Name, Service, ServiceKey, Snapshot,
-    Stats, Tunnel, VirtualAddress, arbitrary,
+    ArrivalSummary, Destination, DestinationKey, Forwarding, Gaps, INET, INET6, Name, Peak,
+    Service, ServiceKey, Snapshot, Stats, Tunnel, VirtualAddress, arbitrary,
 };
-use crate::schema::{DestinationRow, FieldSet, Netmask, ServiceRow, Value};
+use crate::schema::{DestinationRow, FieldSet, Interval, Netmask, ServiceRow, TagStyle, Value};
 
 const TIMESTAMP: i64 = 1_700_000_000_123_456_789;
 
@@ -131,12 +131,12 @@ fn director() -> Snapshot {
     snapshot
 }
 
-fn influx(influx: Influx, snapshot: &Snapshot, set: FieldSet) -> String {
+fn influx(influx: &Influx, snapshot: &Snapshot, set: FieldSet) -> String {
     let mut out = Vec::new();
     for (service, destinations) in snapshot.iter() {
-        influx.service(&mut out, &ServiceRow::from_netlink(service), set, TIMESTAMP);
+        influx.service(&mut out, &ServiceRow::new(service), set, TIMESTAMP);
         for destination in destinations {
-            let row = DestinationRow::from_netlink(service, destination);
+            let row = DestinationRow::new(service, destination);
             influx.destination(&mut out, &row, set, TIMESTAMP);
         }
     }
@@ -146,7 +146,7 @@ fn influx(influx: Influx, snapshot: &Snapshot, set: FieldSet) -> String {
 #[test]
 fn influx_is_telegrafs() {
     assert_eq!(
-        influx(Influx::default(), &director(), FieldSet::All),
+        influx(&Influx::default(), &director(), FieldSet::All),
         "\
 ipvs_virtual_server,address=192.0.2.1,address_family=inet,netmask=24,port=443,protocol=tcp,sched=mh \
 bytes_in=9223372036854775807i,bytes_out=9223372036854775807i,connections=9223372036854775807i,\
@@ -178,7 +178,7 @@ fn a_line_in_between_has_the_same_tags_and_two_fields() {
     let mut snapshot = director();
     snapshot.services.drain(..2);
     assert_eq!(
-        influx(Influx::default(), &snapshot, FieldSet::Scheduled),
+        influx(&Influx::default(), &snapshot, FieldSet::Scheduled),
         "\
 ipvs_virtual_server,address_family=inet6,fwmark=47,netmask=2,sched=none \
 connections=300i,cps=305i 1700000000123456789
@@ -189,23 +189,75 @@ connections=310i,cps=315i 1700000000123456789
 }
 
 #[test]
-fn a_row_says_more_than_the_dump() {
-    let snapshot = director();
-    let service = &snapshot.services[2];
-    let row = ServiceRow {
-        connections: 7,
-        connections_per_second: 8,
-        ..ServiceRow::from_netlink(service)
+fn extended_fields_are_what_telegraf_leaves_out() {
+    let mut snapshot = director();
+    snapshot.services.drain(..2);
+    let service = &snapshot.services[0];
+    let destination = Destination {
+        overloaded: Some(true),
+        ..snapshot.destinations_of(service)[0]
+    };
+    let interval = Interval {
+        peak: Some(Peak {
+            connections: 20,
+            packets_in: Some(21),
+            packets_out: Some(22),
+        }),
+        arrivals: Some(ArrivalSummary {
+            most_in_1ms: 3,
+            most_in_10ms: 4,
+            gaps: Some(Gaps {
+                p50: 50,
+                p99: 99,
+                p999: 999,
+                longest: 1000,
+            }),
+        }),
+    };
+    let influx = Influx {
+        style: TagStyle {
+            netmask: Netmask::Prefix,
+            netns: Some("blue".into()),
+        },
     };
     let mut out = Vec::new();
-    let influx = Influx {
-        netmask: Netmask::Prefix,
+    let row = ServiceRow {
+        service,
+        interval: Interval {
+            arrivals: None,
+            ..interval
+        },
     };
-    influx.service(&mut out, &row, FieldSet::Scheduled, -1);
+    influx.service(&mut out, &row, FieldSet::Extended, -1);
+    let row = DestinationRow {
+        service,
+        destination: &destination,
+        interval,
+    };
+    influx.destination(&mut out, &row, FieldSet::Extended, -1);
+    influx.fields(
+        &mut out,
+        "ipvs_sampler",
+        &[("ticks", Value::Unsigned(1))],
+        -1,
+    );
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        "ipvs_virtual_server,address_family=inet6,fwmark=47,netmask=96,sched=none \
-         connections=7i,cps=8i -1\n"
+        "\
+ipvs_virtual_server,address_family=inet6,fwmark=47,netmask=96,netns=blue,sched=none \
+bytes_in=303i,bytes_out=304i,bytes_per_second_in=308i,bytes_per_second_out=309i,\
+connections=300i,cps=305i,cps_max=20i,flags=0i,pkts_in=301i,pkts_out=302i,\
+pps_in=306i,pps_in_max=21i,pps_out=307i,pps_out_max=22i,timeout=0i -1
+ipvs_real_server,address=198.51.100.7,address_family=inet,netns=blue,port=0,virtual_fwmark=47 \
+active_connections=0i,bytes_in=313i,bytes_out=314i,\
+bytes_per_second_in=318i,bytes_per_second_out=319i,\
+connections=310i,connections_10ms_max=4i,connections_1ms_max=3i,cps=315i,cps_max=20i,\
+forwarding=\"tunnel\",inactive_connections=0i,interarrival_ns_max=1000i,\
+interarrival_ns_p50=50i,interarrival_ns_p99=99i,interarrival_ns_p999=999i,\
+lower_threshold=0i,overloaded=1i,persistent_connections=0i,pkts_in=311i,pkts_out=312i,\
+pps_in=316i,pps_in_max=21i,pps_out=317i,pps_out_max=22i,upper_threshold=0i,weight=1i -1
+ipvs_sampler,netns=blue ticks=1i -1
+"
     );
 }
 
@@ -234,7 +286,7 @@ fn a_name_from_the_kernel_is_escaped_or_dropped() {
             ..director().services[2]
         };
         let mut out = Vec::new();
-        let row = ServiceRow::from_netlink(&service);
+        let row = ServiceRow::new(&service);
         Influx::default().service(&mut out, &row, FieldSet::Scheduled, 0);
         let line = String::from_utf8(out).unwrap();
         let (tags, _) = line.split_once(" connections").unwrap();
@@ -250,7 +302,7 @@ fn a_name_from_the_kernel_is_escaped_or_dropped() {
 proptest! {
     #[test]
     fn a_parser_reads_back_every_line(snapshot in arbitrary::snapshot()) {
-        let text = influx(Influx::default(), &snapshot, FieldSet::All);
+        let text = influx(&Influx::default(), &snapshot, FieldSet::All);
         let mut lines = influxdb_line_protocol::parse_lines(&text);
         let mut next = || lines.next().unwrap().unwrap();
         for (service, destinations) in snapshot.iter() {
@@ -297,7 +349,7 @@ fn json_has_everything() {
     snapshot.services[0].destination_count = 1;
     snapshot.services[1].first_destination = 1;
     let mut out = Vec::new();
-    json(&mut out, &snapshot, TIMESTAMP);
+    json(&mut out, &snapshot, None, TIMESTAMP);
     assert_eq!(
         String::from_utf8(out).unwrap(),
         concat!(

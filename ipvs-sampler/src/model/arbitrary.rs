@@ -89,6 +89,7 @@ pub(crate) fn destination() -> impl Strategy<Value = Destination> {
     )
         .prop_map(
             |((family, address), port, forwarding, numbers, tunnel, stats)| Destination {
+                overloaded: None,
                 key: DestinationKey {
                     family,
                     address,

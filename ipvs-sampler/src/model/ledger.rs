@@ -10,7 +10,7 @@ mod tests;
 use account::Account;
 use ipvs_sampler_common::Slot;
 
-use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot};
+use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot, per_second};
 
 /// Readings without a change after which a slot is no longer read at each tick. The program writes
 /// at most one record per resolution, so what it counts after a record may have none of its own:
@@ -46,6 +46,8 @@ struct Life {
     account: Account,
     /// Booked since the last [`Ledger::end_window`].
     window: u64,
+    /// Most connections per second of any window since [`Ledger::end_peaks`].
+    peak: u64,
     /// Where the current snapshot has it.
     place: Option<Place>,
     /// Readings left until it counts as quiet; 0 when not watched.
@@ -67,6 +69,7 @@ struct ServiceAccount {
     key: ServiceKey,
     account: Account,
     window: u64,
+    peak: u64,
     /// Of its destinations' lives since the last dump: how many there were, how many ended.
     named: u32,
     ended: u32,
@@ -298,6 +301,7 @@ impl Ledger {
                 if same.named == 0 || same.ended < same.named {
                     account.account = same.account;
                     account.window = same.window;
+                    account.peak = same.peak;
                 }
             }
             self.services.push(account);
@@ -382,16 +386,48 @@ impl Ledger {
         places.sort_unstable();
     }
 
-    /// Begins the next window.
-    pub fn end_window(&mut self) {
+    /// Begins the next window, after one of so many ns.
+    pub fn end_window(&mut self, window_ns: u64) {
         if self.watched.is_empty() {
             return;
         }
         for &slot in &self.watched {
-            self.lives[slot as usize].window = 0;
+            let life = &mut self.lives[slot as usize];
+            life.peak = life.peak.max(per_second(life.window, window_ns));
+            life.window = 0;
         }
         for service in &mut self.services {
+            service.peak = service.peak.max(per_second(service.window, window_ns));
             service.window = 0;
+        }
+    }
+
+    /// Most connections per second of any window since [`Ledger::end_peaks`]; `None` when the probe does
+    /// not know the destination.
+    #[must_use]
+    pub fn peak(&self, destination: &Destination) -> Option<u64> {
+        self.named(destination).map(|life| life.peak)
+    }
+
+    /// As [`Ledger::peak`], of the snapshot's service at `index`.
+    #[must_use]
+    pub fn service_peak(&self, index: usize) -> Option<u64> {
+        self.services.get(index).map(|service| service.peak)
+    }
+
+    /// What was last read of a slot.
+    #[must_use]
+    pub fn counted(&self, slot: Slot) -> u64 {
+        self.lives.get(slot as usize).map_or(0, |life| life.counted)
+    }
+
+    /// Begins to look for the highest rates anew.
+    pub fn end_peaks(&mut self) {
+        for life in &mut self.lives {
+            life.peak = 0;
+        }
+        for service in &mut self.services {
+            service.peak = 0;
         }
     }
 

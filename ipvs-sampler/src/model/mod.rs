@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod arrivals;
+mod check;
+mod crosscheck;
 mod ledger;
 mod name;
 mod readings;
@@ -9,9 +12,12 @@ mod service;
 mod snapshot;
 mod sort;
 
+pub use arrivals::{ArrivalSummary, Arrivals, Gaps};
+pub use check::{DumpCheck, Mismatch, check_readings};
+pub use crosscheck::{Around, Crosscheck, Differences};
 pub use ledger::{Ledger, Totals};
 pub use name::Name;
-pub use readings::{Mismatch, Readings, check_readings, per_second, slots_end};
+pub use readings::{Peak, Readings, per_second, slots_end};
 pub use service::{
     Destination, DestinationKey, Forwarding, Service, ServiceKey, Stats, Tunnel, VirtualAddress,
 };

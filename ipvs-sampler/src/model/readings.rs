@@ -1,7 +1,6 @@
 //! What the live source read of each known object, and what that says since the reading before.
 
 use ipvs_sampler_common::{COUNTERS, Reading, Slot};
-use thiserror::Error;
 
 use super::{Destination, Service, Snapshot, Stats};
 
@@ -21,37 +20,19 @@ struct Entry {
     changed: bool,
     /// Length of the window, in ns.
     window_ns: u64,
+    /// Since [`Readings::end_interval`].
+    peak: Peak,
 }
 
-/// A live reading that cannot be of the object it is taken for.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Mismatch {
-    /// The kernel refused to read some of it.
-    #[error("{refused} reads of {what} were refused")]
-    Refused {
-        /// `a service` or `a destination`.
-        what: &'static str,
-        /// How many.
-        refused: u32,
-    },
-    /// Netlink's counters are not between what was zeroed and what was counted.
-    #[error("netlink says {netlink} where the live counters of {what} say {live}")]
-    Counters {
-        /// As above.
-        what: &'static str,
-        /// From the dump.
-        netlink: u64,
-        /// Read after it.
-        live: u64,
-    },
-    /// The weight is another one.
-    #[error("netlink says weight {netlink} where a destination's memory says {live}")]
-    Weight {
-        /// From the dump.
-        netlink: u32,
-        /// Read after it.
-        live: u32,
-    },
+/// The highest rates of any window, per second; `None` where nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peak {
+    /// Connections.
+    pub connections: u64,
+    /// Packets in.
+    pub packets_in: Option<u64>,
+    /// Packets out.
+    pub packets_out: Option<u64>,
 }
 
 impl Readings {
@@ -76,7 +57,7 @@ impl Readings {
             let whole = read(slot).filter(|reading| reading.refused == 0);
             self.entries[index] = whole.map(|reading| match &self.entries[index] {
                 Some(before) if before.reading.address == reading.address => {
-                    Entry::after(&before.reading, reading, window_ns)
+                    Entry::after(before, reading, window_ns)
                 }
                 _ => Entry::first(reading),
             });
@@ -103,14 +84,29 @@ impl Readings {
     #[must_use]
     pub fn destination(&self, destination: &Destination) -> Option<Destination> {
         let entry = self.entry(destination.slot)?;
+        let state = &entry.reading.state;
         Some(Destination {
             stats: entry.stats(),
-            weight: entry.reading.weight,
-            active_connections: entry.reading.active,
-            inactive_connections: entry.reading.inactive,
-            persistent_connections: entry.reading.persistent,
+            weight: state.weight,
+            active_connections: state.active,
+            inactive_connections: state.inactive,
+            persistent_connections: state.persistent,
+            overloaded: Some(state.flags & Destination::OVERLOADED != 0),
             ..*destination
         })
+    }
+
+    /// The highest rates since [`Readings::end_interval`].
+    #[must_use]
+    pub fn peak(&self, slot: Option<Slot>) -> Option<Peak> {
+        self.entry(slot).map(|entry| entry.peak)
+    }
+
+    /// Begins the next interval.
+    pub fn end_interval(&mut self) {
+        for entry in self.entries.iter_mut().flatten() {
+            entry.peak = Peak::none();
+        }
     }
 
     fn entry(&self, slot: Option<Slot>) -> Option<&Entry> {
@@ -118,34 +114,25 @@ impl Readings {
     }
 }
 
-/// Holds what is read after a dump against the dump: the kernel's netlink counters are
-/// `kstats - kstats0` (`ip_vs_copy_stats`, net/netfilter/ipvs/ip_vs_ctl.c), and at most what was
-/// counted. Wrong offsets into the kernel's memory do not pass.
-///
-/// # Errors
-/// The first reading that does not fit.
-pub fn check_readings(
-    snapshot: &Snapshot,
-    read: impl Fn(Slot) -> Option<Reading>,
-) -> Result<(), Mismatch> {
-    for service in &snapshot.services {
-        if let Some(reading) = service.slot.and_then(&read) {
-            check_counters("a service", &reading, &service.stats)?;
+impl Peak {
+    /// Of connections alone.
+    #[must_use]
+    pub const fn of_connections(connections: u64) -> Self {
+        Self {
+            connections,
+            packets_in: None,
+            packets_out: None,
         }
     }
-    for destination in &snapshot.destinations {
-        let Some(reading) = destination.slot.and_then(&read) else {
-            continue;
-        };
-        check_counters("a destination", &reading, &destination.stats)?;
-        if reading.weight != destination.weight {
-            return Err(Mismatch::Weight {
-                netlink: destination.weight,
-                live: reading.weight,
-            });
+
+    /// Nothing was counted.
+    const fn none() -> Self {
+        Self {
+            connections: 0,
+            packets_in: Some(0),
+            packets_out: Some(0),
         }
     }
-    Ok(())
 }
 
 /// The slots of a snapshot's objects.
@@ -173,24 +160,29 @@ impl Entry {
             window: [0; COUNTERS],
             changed: true,
             window_ns: 0,
+            peak: Peak::none(),
         }
     }
 
-    fn after(before: &Reading, reading: Reading, window_ns: u64) -> Self {
+    fn after(former: &Self, reading: Reading, window_ns: u64) -> Self {
+        let before = &former.reading;
         let window = std::array::from_fn(|index| {
             reading.counted[index].saturating_sub(before.counted[index])
         });
-        let changed = window != [0; COUNTERS]
-            || reading.zero != before.zero
-            || reading.active != before.active
-            || reading.inactive != before.inactive
-            || reading.persistent != before.persistent
-            || reading.weight != before.weight;
+        let changed =
+            window != [0; COUNTERS] || reading.zero != before.zero || reading.state != before.state;
+        let rate = |index: usize| per_second(window[index], window_ns);
+        let higher = |known: Option<u64>, index| known.map(|known| known.max(rate(index)));
         Self {
             reading,
             window,
             changed,
             window_ns,
+            peak: Peak {
+                connections: former.peak.connections.max(rate(0)),
+                packets_in: higher(former.peak.packets_in, 1),
+                packets_out: higher(former.peak.packets_out, 2),
+            },
         }
     }
 
@@ -219,40 +211,6 @@ impl Entry {
     }
 }
 
-fn check_counters(what: &'static str, reading: &Reading, stats: &Stats) -> Result<(), Mismatch> {
-    let Reading {
-        counted,
-        estimated,
-        zero,
-        refused,
-        ..
-    } = *reading;
-    if refused > 0 {
-        return Err(Mismatch::Refused { what, refused });
-    }
-    let netlink = [
-        stats.connections,
-        stats.packets_in,
-        stats.packets_out,
-        stats.bytes_in,
-        stats.bytes_out,
-    ];
-    for (index, netlink) in netlink.into_iter().enumerate() {
-        // The estimator may have run since the dump, and connections come: never less. It sums the
-        // CPUs' counters one after the other, as we do, and may be ahead of us by what came in
-        // between; the copy itself is what has to fit.
-        let shown = estimated[index].checked_sub(zero[index]);
-        if shown.is_none_or(|shown| shown < netlink) || counted[index] < zero[index] {
-            return Err(Mismatch::Counters {
-                what,
-                netlink,
-                live: shown.unwrap_or(0),
-            });
-        }
-    }
-    Ok(())
-}
-
 /// Rounded; 0 for an empty window.
 #[must_use]
 pub fn per_second(count: u64, window_ns: u64) -> u64 {
@@ -268,7 +226,7 @@ pub fn per_second(count: u64, window_ns: u64) -> u64 {
 mod tests {
     use ipvs_sampler_common::Reading;
 
-    use super::{Mismatch, Readings, check_readings, per_second, slots_end};
+    use super::{Readings, per_second, slots_end};
     use crate::model::{Destination, Service, Snapshot};
 
     fn snapshot() -> Snapshot {
@@ -304,8 +262,8 @@ mod tests {
             1 => {
                 reading.counted[3] = 160;
                 reading.estimated[3] = 100;
-                reading.weight = 7;
-                reading.active = 2;
+                reading.state.weight = 7;
+                reading.state.active = 2;
             }
             _ => return None,
         }
@@ -384,27 +342,6 @@ mod tests {
         });
         assert_eq!(readings.service(&snapshot.services[0]), None);
         assert!(!readings.changed(Some(3)));
-    }
-
-    #[test]
-    fn readings_from_the_wrong_place_do_not_pass() {
-        let snapshot = snapshot();
-        assert_eq!(check_readings(&snapshot, read), Ok(()));
-        let spoilt = |spoil: fn(&mut Reading)| {
-            check_readings(&snapshot, |slot| {
-                let mut reading = read(slot)?;
-                spoil(&mut reading);
-                Some(reading)
-            })
-        };
-        let weight = Mismatch::Weight {
-            netlink: 7,
-            live: 8,
-        };
-        assert_eq!(spoilt(|reading| reading.weight += 1), Err(weight));
-        assert!(spoilt(|reading| reading.estimated[0] = 8).is_err());
-        assert!(spoilt(|reading| reading.zero[0] = 13).is_err());
-        assert!(spoilt(|reading| reading.refused = 1).is_err());
     }
 
     #[test]

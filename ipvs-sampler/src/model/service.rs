@@ -1,5 +1,7 @@
 //! Virtual services, destinations and their statistics, as a netlink dump tells them.
 
+use ipvs_sampler_common::COUNTERS;
+
 use super::Name;
 
 /// What names a virtual service within one network namespace. The order of the fields is the sort
@@ -101,12 +103,20 @@ pub struct Destination {
     pub inactive_connections: u32,
     /// Persistence templates, now.
     pub persistent_connections: u32,
+    /// Whether it has reached its upper threshold and not come down to the lower one; netlink does
+    /// not tell.
+    pub overloaded: Option<bool>,
     /// How a tunnel encapsulates; all zero (IPIP) otherwise.
     pub tunnel: Tunnel,
     /// Counters.
     pub stats: Stats,
     /// The probe's slot for this life of the destination in the kernel, when it was learned.
     pub slot: Option<u32>,
+}
+
+impl Destination {
+    /// `IP_VS_DEST_F_OVERLOAD` (include/net/ip_vs.h).
+    pub const OVERLOADED: u32 = 2;
 }
 
 /// Forwarding method: the low bits of the connection flags (`IP_VS_CONN_F_FWD_MASK`).
@@ -162,4 +172,31 @@ pub struct Stats {
     pub bytes_in_per_second: u64,
     /// Bytes out per second, the kernel's moving average.
     pub bytes_out_per_second: u64,
+}
+
+impl Stats {
+    /// The same counters with the rates of `other`.
+    #[must_use]
+    pub const fn with_rates_of(self, other: &Self) -> Self {
+        Self {
+            connections: self.connections,
+            packets_in: self.packets_in,
+            packets_out: self.packets_out,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            ..*other
+        }
+    }
+
+    /// The counters, in the order in which IPVS keeps them (`struct ip_vs_counters`).
+    #[must_use]
+    pub const fn counters(&self) -> [u64; COUNTERS] {
+        [
+            self.connections,
+            self.packets_in,
+            self.packets_out,
+            self.bytes_in,
+            self.bytes_out,
+        ]
+    }
 }

@@ -2,70 +2,51 @@
 
 use super::Sampler;
 use crate::{
+    cli::{Fields, Rates},
     clock::Moment,
-    model::{Destination, Service, per_second},
-    schema::{DestinationRow, FieldSet, ServiceRow},
+    model::{Destination, Peak, Service, Stats, per_second},
+    schema::{DestinationRow, FieldSet, Interval, ServiceRow},
 };
 
 impl Sampler {
+    /// The complete snapshot.
     pub(super) fn print_all(&self, now: &Moment, batch: &mut Vec<u8>) {
         for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
-            self.print_service(index, service, now, batch);
+            let row = ServiceRow {
+                service: &self.fresh_service(index, service, now),
+                interval: self.service_interval(index, service),
+            };
+            self.encoder
+                .service(batch, &row, self.field_set(), now.wall);
             for destination in destinations {
-                self.print_destination(service, destination, now, batch);
+                let row = DestinationRow {
+                    service,
+                    destination: &self.fresh_destination(destination, now),
+                    interval: self.destination_interval(destination),
+                };
+                self.encoder
+                    .destination(batch, &row, self.field_set(), now.wall);
             }
         }
     }
 
-    /// In [`Mode::Live`]: what has anything new to say.
+    /// In mode live: what has anything new to say.
     pub(super) fn print_changed(&self, now: &Moment, batch: &mut Vec<u8>) {
         for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
             if self.readings.changed(service.slot) {
-                self.print_service(index, service, now, batch);
+                let fresh = self.fresh_service(index, service, now);
+                self.encoder
+                    .service(batch, &ServiceRow::new(&fresh), self.field_set(), now.wall);
             }
             for destination in destinations {
                 if self.readings.changed(destination.slot) {
-                    self.print_destination(service, destination, now, batch);
+                    let fresh = self.fresh_destination(destination, now);
+                    let row = DestinationRow::new(service, &fresh);
+                    self.encoder
+                        .destination(batch, &row, self.field_set(), now.wall);
                 }
             }
         }
-    }
-
-    /// As live as it is known: by readings, by events, by the dump.
-    fn print_service(&self, index: usize, service: &Service, now: &Moment, batch: &mut Vec<u8>) {
-        if let Some(live) = self.readings.service(service) {
-            let row = ServiceRow::from_netlink(&live);
-            return self.encoder.service(batch, &row, FieldSet::All, now.wall);
-        }
-        let mut row = ServiceRow::from_netlink(service);
-        if let Some((connections, scheduled)) = self.ledger.service(index) {
-            row.connections = connections;
-            row.connections_per_second = per_second(scheduled, now.since(&self.window_began));
-        }
-        self.encoder.service(batch, &row, FieldSet::All, now.wall);
-    }
-
-    /// As [`Self::print_service`].
-    fn print_destination(
-        &self,
-        service: &Service,
-        destination: &Destination,
-        now: &Moment,
-        batch: &mut Vec<u8>,
-    ) {
-        if let Some(live) = self.readings.destination(destination) {
-            let row = DestinationRow::from_netlink(service, &live);
-            return self
-                .encoder
-                .destination(batch, &row, FieldSet::All, now.wall);
-        }
-        let mut row = DestinationRow::from_netlink(service, destination);
-        if let Some(scheduled) = self.ledger.window(destination) {
-            row.connections = self.ledger.connections(destination);
-            row.connections_per_second = per_second(scheduled, now.since(&self.window_began));
-        }
-        self.encoder
-            .destination(batch, &row, FieldSet::All, now.wall);
     }
 
     pub(super) fn print_scheduled(&mut self, now: &Moment, batch: &mut Vec<u8>) {
@@ -85,7 +66,6 @@ impl Sampler {
     }
 
     fn print_places(&self, now: &Moment, batch: &mut Vec<u8>) {
-        let window = now.since(&self.window_began);
         for &(service, destination) in &self.places {
             let (Some(service), Some(destination)) = (
                 self.snapshot.services.get(service),
@@ -93,12 +73,72 @@ impl Sampler {
             ) else {
                 continue;
             };
-            let mut row = DestinationRow::from_netlink(service, destination);
-            row.connections = self.ledger.connections(destination);
-            row.connections_per_second =
-                per_second(self.ledger.window(destination).unwrap_or(0), window);
+            let fresh = self.fresh_destination(destination, now);
+            let row = DestinationRow::new(service, &fresh);
             self.encoder
                 .destination(batch, &row, FieldSet::Scheduled, now.wall);
+        }
+    }
+
+    /// As live as it is known: by readings, by events, by the dump.
+    fn fresh_service(&self, index: usize, service: &Service, now: &Moment) -> Service {
+        let mut fresh = self.readings.service(service).unwrap_or_else(|| {
+            let mut joined = *service;
+            if let Some((connections, scheduled)) = self.ledger.service(index) {
+                self.join_events(&mut joined.stats, connections, scheduled, now);
+            }
+            joined
+        });
+        fresh.stats = self.chosen_rates(fresh.stats, &service.stats);
+        fresh
+    }
+
+    /// As [`Self::fresh_service`].
+    fn fresh_destination(&self, destination: &Destination, now: &Moment) -> Destination {
+        let live = self.readings.destination(destination);
+        let mut fresh = live.unwrap_or_else(|| {
+            let mut joined = *destination;
+            if let Some(scheduled) = self.ledger.window(destination) {
+                let connections = self.ledger.connections(destination);
+                self.join_events(&mut joined.stats, connections, scheduled, now);
+            }
+            joined
+        });
+        fresh.stats = self.chosen_rates(fresh.stats, &destination.stats);
+        fresh
+    }
+
+    fn join_events(&self, stats: &mut Stats, connections: u64, scheduled: u64, now: &Moment) {
+        stats.connections = connections;
+        stats.connections_per_second = per_second(scheduled, now.since(&self.window_began));
+    }
+
+    fn chosen_rates(&self, fresh: Stats, dumped: &Stats) -> Stats {
+        match self.options.rates {
+            Rates::Window => fresh,
+            Rates::Kernel => fresh.with_rates_of(dumped),
+        }
+    }
+
+    fn service_interval(&self, index: usize, service: &Service) -> Interval {
+        if self.options.fields == Fields::Telegraf {
+            return Interval::default();
+        }
+        let events = || self.ledger.service_peak(index).map(Peak::of_connections);
+        Interval {
+            peak: self.readings.peak(service.slot).or_else(events),
+            arrivals: None,
+        }
+    }
+
+    fn destination_interval(&self, destination: &Destination) -> Interval {
+        if self.options.fields == Fields::Telegraf {
+            return Interval::default();
+        }
+        let events = || self.ledger.peak(destination).map(Peak::of_connections);
+        Interval {
+            peak: self.readings.peak(destination.slot).or_else(events),
+            arrivals: self.arrivals.summary(destination.slot),
         }
     }
 }

@@ -10,71 +10,112 @@ pub mod words;
 
 pub use words::Netmask;
 
-use crate::model::{Destination, Service};
+use crate::model::{ArrivalSummary, Destination, Gaps, Peak, Service};
 
-/// A virtual service with the two values that may be fresher than the dump.
+/// A virtual service.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceRow<'a> {
-    /// The service.
+    /// The service, as fresh as it is known.
     pub service: &'a Service,
-    /// Connections scheduled since creation or zeroing.
-    pub connections: u64,
-    /// Connections scheduled per second.
-    pub connections_per_second: u64,
+    /// What more is known of the time since the last complete snapshot.
+    pub interval: Interval,
 }
 
-impl<'a> ServiceRow<'a> {
-    /// Both values as the dump has them.
-    #[must_use]
-    pub const fn from_netlink(service: &'a Service) -> Self {
-        Self {
-            service,
-            connections: service.stats.connections,
-            connections_per_second: service.stats.connections_per_second,
-        }
-    }
-}
-
-/// A destination with the two values that may be fresher than the dump.
+/// A destination.
 #[derive(Clone, Copy, Debug)]
 pub struct DestinationRow<'a> {
     /// The service it belongs to.
     pub service: &'a Service,
-    /// The destination.
+    /// The destination, as fresh as it is known.
     pub destination: &'a Destination,
-    /// Connections scheduled since creation or zeroing.
-    pub connections: u64,
-    /// Connections scheduled per second.
-    pub connections_per_second: u64,
+    /// What more is known of the time since the last complete snapshot.
+    pub interval: Interval,
 }
 
-impl<'a> DestinationRow<'a> {
-    /// Both values as the dump has them.
+/// What was between two complete snapshots; `None` where nobody knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interval {
+    /// The highest rates.
+    pub peak: Option<Peak>,
+    /// How connections arrived.
+    pub arrivals: Option<ArrivalSummary>,
+}
+
+impl<'a> ServiceRow<'a> {
+    /// With nothing about an interval.
     #[must_use]
-    pub const fn from_netlink(service: &'a Service, destination: &'a Destination) -> Self {
+    pub fn new(service: &'a Service) -> Self {
         Self {
             service,
-            destination,
-            connections: destination.stats.connections,
-            connections_per_second: destination.stats.connections_per_second,
+            interval: Interval::default(),
         }
+    }
+
+    fn peak(&self, of: fn(&Peak) -> Option<u64>) -> Value<'static> {
+        optional(self.interval.peak.as_ref().and_then(of))
     }
 }
 
-/// Which fields a line has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldSet {
-    /// Every field: a line made at a netlink dump.
-    All,
-    /// Only what scheduling events tell: a line in between.
-    Scheduled,
+impl<'a> DestinationRow<'a> {
+    /// With nothing about an interval.
+    #[must_use]
+    pub fn new(service: &'a Service, destination: &'a Destination) -> Self {
+        Self {
+            service,
+            destination,
+            interval: Interval::default(),
+        }
+    }
+
+    fn peak(&self, of: fn(&Peak) -> Option<u64>) -> Value<'static> {
+        optional(self.interval.peak.as_ref().and_then(of))
+    }
+
+    fn arrivals(&self, of: fn(&ArrivalSummary) -> Option<u64>) -> Value<'static> {
+        optional(self.interval.arrivals.as_ref().and_then(of))
+    }
+
+    fn gaps(&self, of: fn(&Gaps) -> u64) -> Value<'static> {
+        let arrivals = self.interval.arrivals.as_ref();
+        optional(arrivals.and_then(|arrivals| arrivals.gaps.as_ref()).map(of))
+    }
 }
 
-impl FieldSet {
-    /// Whether a line of this set has a field that belongs to `field`.
+fn optional(number: Option<u64>) -> Value<'static> {
+    number.map_or(Value::Absent, Value::Unsigned)
+}
+
+/// Which fields a line has; each set has those of the sets before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FieldSet {
+    /// Only what scheduling events tell: a line in between.
+    Scheduled,
+    /// Every field of Telegraf's input.
+    All,
+    /// What that leaves out, too.
+    Extended,
+}
+
+/// Choices about tags.
+#[derive(Clone, Debug, Default)]
+pub struct TagStyle {
+    /// What the `netmask` tag shows.
+    pub netmask: Netmask,
+    /// The network namespace, when one was chosen.
+    pub netns: Option<String>,
+}
+
+impl TagStyle {
+    fn netmask(&self, service: &Service) -> TagValue<'static> {
+        TagValue::Number(self.netmask.number(service.key.family, service.netmask))
+    }
+
+    /// The value of the tag `netns`.
     #[must_use]
-    pub const fn has(self, field: Self) -> bool {
-        matches!((self, field), (Self::All, _) | (_, Self::Scheduled))
+    pub fn netns(&self) -> TagValue<'_> {
+        self.netns
+            .as_deref()
+            .map_or(TagValue::Absent, TagValue::Text)
     }
 }
 
@@ -99,6 +140,8 @@ pub enum TagValue<'a> {
 /// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
+    /// Not known: the line has no such field.
+    Absent,
     /// A signed integer.
     Integer(i64),
     /// An unsigned integer; outputs that only have signed ones clip it.
@@ -115,10 +158,10 @@ pub struct Tag<Row> {
     /// What it says, for the documentation.
     pub help: &'static str,
     /// Its value for a row.
-    pub value: for<'row> fn(&'row Row, Netmask) -> TagValue<'row>,
+    pub value: for<'row> fn(&'row Row, &'row TagStyle) -> TagValue<'row>,
 }
 
-/// A field of a measurement, always an unsigned integer.
+/// A field of a measurement.
 #[derive(Debug)]
 pub struct Field<Row> {
     /// Its name.
@@ -128,7 +171,7 @@ pub struct Field<Row> {
     /// The smallest set that has it.
     pub set: FieldSet,
     /// Its value for a row.
-    pub value: fn(&Row) -> u64,
+    pub value: for<'row> fn(&'row Row) -> Value<'row>,
 }
 
 /// A measurement: its tags and fields, each sorted by name.

@@ -5,14 +5,15 @@ use super::Value;
 use crate::{
     events::Counts,
     health::{Health, Report},
+    model::Differences,
 };
 
-/// Its name. It has no tags.
+/// Its name. It has no tags but `netns`, when one was chosen.
 pub const MEASUREMENT: &str = "ipvs_sampler";
 
 /// The fields, sorted by name.
 #[must_use]
-pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value<'a>); 34] {
+pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value<'a>); 38] {
     let Report {
         mode,
         services,
@@ -20,6 +21,7 @@ pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value
         uncounted,
         events,
         totals,
+        differences,
     } = *report;
     let Counts {
         tally,
@@ -28,10 +30,28 @@ pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value
     } = events;
     let number = Value::Unsigned;
     let count = |count: usize| number(count as u64);
+    let difference = |of: fn(&Differences) -> u64| {
+        differences
+            .as_ref()
+            .map_or(Value::Absent, |known| number(of(known)))
+    };
     [
+        ("arrivals_lost", number(health.arrivals_lost)),
         ("connections_ahead", number(totals.ahead)),
         ("destinations", count(destinations)),
         ("destinations_uncounted", count(uncounted)),
+        (
+            "difference_events_live",
+            difference(|known| known.events_live),
+        ),
+        (
+            "difference_events_netlink",
+            difference(|known| known.events_netlink),
+        ),
+        (
+            "difference_live_netlink",
+            difference(|known| known.live_netlink),
+        ),
         ("dump_failures", number(health.dump_failures)),
         ("dump_ns_max", number(health.dump_ns.longest())),
         ("dump_ns_p50", number(health.dump_ns.quantile(0.5))),
@@ -93,6 +113,7 @@ mod tests {
                 ..Counts::default()
             },
             totals: Totals::default(),
+            differences: None,
         }
     }
 
@@ -104,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_found_no_slot_was_seen_all_the_same() {
-        let fields = fields(&Health::new().unwrap(), &report(&Mode::Waiting));
+        let fields = fields(&Health::new().unwrap(), &report(&Mode::Waiting("no IPVS")));
         let seen = fields
             .iter()
             .find(|(name, _)| *name == "events_seen")

@@ -3,6 +3,8 @@
 
 use std::{fs, io};
 
+use ipvs_sampler_common::{COUNTERS, Layout};
+
 /// Functions that the probes attach to, with the program for each. All are plain symbols in 5.10,
 /// 6.1, 6.12 and 7.2 and have kept the arguments that the programs read
 /// (net/netfilter/ipvs/ip_vs_conn.c, ip_vs_ctl.c, ip_vs_est.c).
@@ -26,6 +28,30 @@ pub const LIVE_PROBES: [(&str, &[&str]); 2] = [
         &["ip_vs_unlink_service", "__ip_vs_del_service"],
     ),
 ];
+
+/// Watched in addition where there is no BTF of IPVS: it is given the address of an object's
+/// statistics while that object is written into a dump (net/netfilter/ipvs/ip_vs_ctl.c).
+pub const DISCOVERY_PROBE: (&str, &[&str]) = ("copy_stats", &["ip_vs_copy_stats"]);
+
+/// `struct ip_vs_stats` and what follows it in `struct ip_vs_dest`, for kernels without BTF of modules,
+/// which are those before 5.11 (`CONFIG_DEBUG_INFO_BTF_MODULES`). `destination_stats` and
+/// `service_stats`, 0 here, are seen at run time; all others are counted from them, except weight
+/// and flags, which follow the address near the beginning. From include/net/ip_vs.h of 5.10; each
+/// dump is held against what is read with them.
+pub const LAYOUT_WITHOUT_BTF: Layout = Layout {
+    per_cpu_offset: 0,
+    destination_stats: 0,
+    service_stats: 0,
+    stats_per_cpu: 176,
+    stats_estimated: 0,
+    stats_zero: 192,
+    // From the beginning of the statistics, 272 bytes long, over `idle_start`.
+    active: 272 + 8,
+    inactive: 272 + 12,
+    persistent: 272 + 16,
+    weight: 60,
+    flags: 52,
+};
 
 /// Least `sizeof(struct ip_vs_dest)` of the supported kernels (5.10: 448, later more). Both a
 /// destination and its statistics lie in one allocation of at least this size, so an address in
@@ -123,6 +149,34 @@ pub fn locked_down() -> bool {
         .is_ok_and(|text| text.contains("[confidentiality]"))
 }
 
+/// What decides about the probe and the live counters, apart from the kernel itself: while all of it
+/// stays the same, there is no use in trying again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    capabilities: u64,
+    perf_event_paranoid: Option<String>,
+    kptr_restrict: Option<String>,
+    lockdown: Option<String>,
+    image_btf: bool,
+    module_btf: bool,
+}
+
+impl Conditions {
+    /// As they are now. What cannot be read counts as absent.
+    #[must_use]
+    pub fn now() -> Self {
+        let text = |path| fs::read_to_string(path).ok();
+        Self {
+            capabilities: text("/proc/self/status").map_or(0, |status| effective(&status)),
+            perf_event_paranoid: text("/proc/sys/kernel/perf_event_paranoid"),
+            kptr_restrict: text("/proc/sys/kernel/kptr_restrict"),
+            lockdown: text("/sys/kernel/security/lockdown"),
+            image_btf: fs::exists(BTF).unwrap_or(false),
+            module_btf: fs::exists(MODULE_BTF).unwrap_or(false),
+        }
+    }
+}
+
 /// Whether IPVS is there in this thread's network namespace, without asking for it by name: that would load
 /// the module (`request_module` in net/netlink/genetlink.c).
 #[must_use]
@@ -130,40 +184,44 @@ pub fn has_ipvs() -> bool {
     fs::exists("/proc/thread-self/net/ip_vs").unwrap_or(false)
 }
 
-/// Reads what IPVS itself has counted in this thread's network namespace since the module was loaded: live,
-/// never zeroed, the sum over CPUs (`ip_vs_stats_percpu_show`). `buffer` is reused.
+/// Reads what IPVS itself has counted in this thread's network namespace since the module was
+/// loaded: live, never zeroed, the sum over CPUs of each counter, deleted services included
+/// (`ip_vs_stats_percpu_show`). `buffer` is reused.
 ///
 /// # Errors
 /// When the file cannot be read (IPVS is not there) or has no line for any CPU.
-pub fn scheduled_total(buffer: &mut String) -> io::Result<u64> {
+pub fn totals(buffer: &mut String) -> io::Result<[u64; COUNTERS]> {
     use io::Read as _;
     buffer.clear();
     fs::File::open("/proc/thread-self/net/ip_vs_stats_percpu")?.read_to_string(buffer)?;
-    total_connections(buffer).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    sum_cpus(buffer).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Lines are `CPU Conns InPkts OutPkts InBytes OutBytes` in hexadecimal; the one that begins with
 /// `~` is the estimator's stale total.
-fn total_connections(text: &str) -> Option<u64> {
-    let mut total = None;
+fn sum_cpus(text: &str) -> Option<[u64; COUNTERS]> {
+    let mut sums = None;
     for line in text.lines() {
+        let mut numbers = [0; 1 + COUNTERS];
         let mut words = line.split_ascii_whitespace();
-        let (Some(cpu), Some(connections)) = (words.next(), words.next()) else {
-            continue;
-        };
-        if u32::from_str_radix(cpu, 16).is_ok()
-            && words.count() == 4
-            && let Ok(connections) = u64::from_str_radix(connections, 16)
-        {
-            total = Some(total.unwrap_or(0) + connections);
+        let read = numbers.iter_mut().all(|number| {
+            let word = words.next().map(|word| u64::from_str_radix(word, 16));
+            word.is_some_and(|word| word.map(|value| *number = value).is_ok())
+        });
+        if read && words.next().is_none() {
+            let [_cpu, counters @ ..] = numbers;
+            let sums = sums.get_or_insert([0_u64; COUNTERS]);
+            for (sum, counter) in sums.iter_mut().zip(counters) {
+                *sum = sum.saturating_add(counter);
+            }
         }
     }
-    total
+    sums
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Symbol, effective, symbol_in, total_connections};
+    use super::{Symbol, effective, sum_cpus, symbol_in};
 
     #[test]
     fn capabilities_come_from_the_effective_set() {
@@ -181,8 +239,8 @@ mod tests {
                     ~        9        2        3                4                5\n\n     \
                     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n           \
                     0        0        0                0                0\n";
-        assert_eq!(total_connections(text), Some(0x20));
-        assert_eq!(total_connections(""), None);
+        assert_eq!(sum_cpus(text), Some([0x20, 4, 6, 8, 10]));
+        assert_eq!(sum_cpus(""), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the tests share: the network, the traffic, the sampler under test, and ipvsadm to compare
 //! with.
 
+pub(crate) mod btf;
 pub(crate) mod ipvsadm;
 pub(crate) mod lines;
 pub(crate) mod network;
@@ -48,8 +49,13 @@ pub(crate) fn let_the_estimator_run() {
     std::thread::sleep(Duration::from_secs(4));
 }
 
+/// The network namespace's totals, live: the sum over CPUs of connections, packets in and out, bytes
+/// in and out.
+pub(crate) fn totals() -> [u64; 5] {
+    ipvs_sampler::source::kernel::totals(&mut String::new()).expect("ip_vs_stats_percpu")
+}
+
 /// What IPVS has counted in this network namespace, live: the sum of `Conns` over CPUs.
 pub(crate) fn scheduled_by_the_kernel() -> u64 {
-    let mut text = String::new();
-    ipvs_sampler::source::kernel::scheduled_total(&mut text).expect("ip_vs_stats_percpu")
+    totals()[0]
 }

@@ -73,21 +73,12 @@ impl Sampler {
         sampler
     }
 
-    /// As [`Sampler::run`], and every counter must be read live; `None` on a kernel that cannot, which
-    /// says so.
-    pub(crate) fn live(arguments: &str) -> Option<Self> {
+    /// As [`Sampler::run`], and every counter must be read live.
+    pub(crate) fn live(arguments: &str) -> Self {
         let sampler = Self::run(&format!("--ebpf require {arguments}"));
         let report = sampler.report().expect("a report");
-        if std::path::Path::new("/sys/kernel/btf/ip_vs").exists() {
-            assert_eq!(report.texts["mode"], "live", "{}", report.texts["reason"]);
-            return Some(sampler);
-        }
-        assert_eq!(report.texts["mode"], "events");
-        assert!(
-            report.texts["reason"].contains("/sys/kernel/btf/ip_vs"),
-            "{report:?}"
-        );
-        None
+        assert_eq!(report.texts["mode"], "live", "{}", report.texts["reason"]);
+        sampler
     }
 
     /// Starts a command and reads what it prints.

@@ -69,6 +69,18 @@ pub(crate) fn connect(to: &str, count: usize) {
     }
 }
 
+/// Makes so many TCP connections to `to` and keeps them open until dropped.
+pub(crate) fn hold(to: &str, count: usize) -> Vec<TcpStream> {
+    let to = address(to);
+    inside(CLIENT, move || {
+        (0..count)
+            .map(|_| TcpStream::connect_timeout(&to, Duration::from_secs(20)).expect("connecting"))
+            .collect()
+    })
+    .join()
+    .expect("client")
+}
+
 /// Sends so many datagrams to `to`, each from a port of its own.
 pub(crate) fn send(to: &str, count: usize) {
     let to = address(to);

@@ -233,7 +233,7 @@ proptest! {
                 }
                 Step::Tick => {
                     ledger.read_watched(|slot| kernel.read(slot));
-                    ledger.end_window();
+                    ledger.end_window(1);
                 }
                 Step::Dump => snapshot = dump(&kernel, &mut ledger),
                 Step::Zero(which) => {

@@ -3,11 +3,11 @@
 //! same order.
 
 use aya::maps::{MapData, RingBuf};
-use ipvs_sampler_common::{Fill, NO_SLOT, Slot};
+use ipvs_sampler_common::{Fill, Slot};
 
-use super::decode_fill;
+use super::{Attention, decode_fill, live::Live};
 use crate::{
-    model::{Destination, Service},
+    model::{Destination, DumpCheck, Service},
     source::netlink::Witness,
 };
 
@@ -43,6 +43,9 @@ impl Chunks {
     /// is right when the next chunk repeats it. As many as messages is right when it does not: the
     /// dump ended there, or not even the message's header fitted.
     fn next(&mut self, messages: usize) -> Option<&[Fill]> {
+        if messages == 0 {
+            return None;
+        }
         let begin = self
             .matched
             .checked_sub(1)
@@ -61,6 +64,9 @@ pub struct Learner<'a> {
     ring: &'a mut RingBuf<MapData>,
     chunks: &'a mut Chunks,
     objects: &'a mut [u64],
+    check: &'a mut DumpCheck,
+    live: Option<&'a Live>,
+    _attention: Attention<'a>,
 }
 
 impl<'a> Learner<'a> {
@@ -68,11 +74,17 @@ impl<'a> Learner<'a> {
         ring: &'a mut RingBuf<MapData>,
         chunks: &'a mut Chunks,
         objects: &'a mut [u64],
+        check: &'a mut DumpCheck,
+        live: Option<&'a Live>,
+        attention: Attention<'a>,
     ) -> Self {
         Self {
             ring,
             chunks,
             objects,
+            check,
+            live,
+            _attention: attention,
         }
     }
 }
@@ -91,39 +103,39 @@ impl Witness for Learner<'_> {
     }
 
     fn received_services(&mut self, services: &mut [Service]) {
-        self.learn(
-            services.len(),
-            services.iter_mut().map(|service| &mut service.slot),
-        );
-    }
-
-    fn received(&mut self, destinations: &mut [Destination]) {
-        let slots = destinations
-            .iter_mut()
-            .map(|destination| &mut destination.slot);
-        self.learn(slots.len(), slots);
-    }
-}
-
-impl Learner<'_> {
-    fn learn<'a>(&mut self, count: usize, slots: impl Iterator<Item = &'a mut Option<Slot>>) {
-        if count == 0 {
-            return;
-        }
-        // The call that returned these has already filled the next chunk.
         self.filled();
-        let Some(fills) = self.chunks.next(count) else {
+        let Some(fills) = self.chunks.next(services.len()) else {
             return;
         };
-        for (slot, fill) in slots.zip(fills) {
-            if fill.slot != NO_SLOT
-                && let Some(object) = self.objects.get_mut(fill.slot as usize)
-            {
-                *object = fill.object;
-                *slot = Some(fill.slot);
+        for (service, fill) in services.iter_mut().zip(fills) {
+            service.slot = learn(self.objects, fill);
+            if fill.read != 0 {
+                self.check.add_counters(&fill.shown, &service.stats);
             }
         }
     }
+
+    fn received(&mut self, destinations: &mut [Destination]) {
+        // The call that returned these has already filled the next chunk.
+        self.filled();
+        let Some(fills) = self.chunks.next(destinations.len()) else {
+            return;
+        };
+        for (destination, fill) in destinations.iter_mut().zip(fills) {
+            destination.slot = learn(self.objects, fill);
+            if let Some(live) = self.live.filter(|_| fill.read != 0) {
+                self.check.add_counters(&fill.shown, &destination.stats);
+                self.check.add_state(&live.state(fill.state), destination);
+            }
+        }
+    }
+}
+
+/// The slot of what was filled.
+fn learn(objects: &mut [u64], fill: &Fill) -> Option<Slot> {
+    let object = objects.get_mut(fill.slot as usize)?;
+    *object = fill.object;
+    Some(fill.slot)
 }
 
 #[cfg(test)]
@@ -139,7 +151,7 @@ mod tests {
             chunks.fills.extend(chunk.iter().map(|&slot| Fill {
                 object: 1,
                 slot,
-                reserved: 0,
+                ..Fill::default()
             }));
             chunks.end();
         }

@@ -7,10 +7,10 @@ use aya::{
     Ebpf,
     programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
-use ipvs_sampler_common::{COUNTERS, Layout, Object, Reading, Slot};
+use ipvs_sampler_common::{COUNTERS, Discovery, Layout, Object, Reading, Slot, State};
 
 use super::{Unavailable, btf, load, mapped::Mapped};
-use crate::source::kernel::{self, LIVE_PROBES, Symbol};
+use crate::source::kernel::{self, DISCOVERY_PROBE, LIVE_PROBES, Symbol};
 
 const READ: &str = "read_live";
 const CPU_OFFSETS: &str = "cpu_offsets";
@@ -21,12 +21,42 @@ pub(super) struct Live {
     objects: Mapped,
     progress: Mapped,
     inactive_is_total: bool,
+    /// Where a dump shows where statistics are, and the layout that lacks it, until it is known.
+    discovery: Option<(Mapped, Layout)>,
 }
 
-/// Where this kernel's IPVS keeps what is read, by the names of members; and whether what it has in
-/// place of inactive connections is all connections, active ones included.
-pub(super) fn layout(image: &[u8], cpus: usize) -> Result<(Layout, bool), Unavailable> {
+/// What is known of IPVS's structures before a dump.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    layout: Layout,
+    /// Whether [`Layout::inactive`] points at all connections, active ones included.
+    inactive_is_total: bool,
+    /// Where statistics are remains to be seen.
+    to_discover: bool,
+}
+
+/// Where this kernel's IPVS keeps what is read: by the names of members where there is BTF of it.
+pub(super) fn layout(image: &[u8]) -> Result<Known, Unavailable> {
     let module = fs::read(kernel::MODULE_BTF).ok();
+    let mut known = match (by_name(image, module.as_deref()), &module) {
+        (Ok(known), _) => known,
+        (Err(error), Some(_)) => {
+            return Err(Unavailable::unsupported(
+                error.to_string(),
+                "please report it with the kernel's version",
+            ));
+        }
+        (Err(_), None) => Known {
+            layout: kernel::LAYOUT_WITHOUT_BTF,
+            inactive_is_total: false,
+            to_discover: true,
+        },
+    };
+    known.layout.per_cpu_offset = per_cpu_offset()?;
+    Ok(known)
+}
+
+fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<Known, btf::Error> {
     let wanted = [
         ("ip_vs_dest", "stats"),
         ("ip_vs_service", "stats"),
@@ -36,15 +66,8 @@ pub(super) fn layout(image: &[u8], cpus: usize) -> Result<(Layout, bool), Unavai
         ("ip_vs_dest", "activeconns"),
         ("ip_vs_dest", "persistconns"),
         ("ip_vs_dest", "weight"),
+        ("ip_vs_dest", "flags"),
     ];
-    let member = |wanted| btf::offsets(image, module.as_deref(), [wanted]).map(|[offset]| offset);
-    let no_btf = |error: btf::Error| {
-        let reason = match module {
-            Some(_) => error.to_string(),
-            None => format!("there is no {}", kernel::MODULE_BTF),
-        };
-        Unavailable::unsupported(reason, "run a kernel with CONFIG_DEBUG_INFO_BTF_MODULES=y")
-    };
     let [
         destination_stats,
         service_stats,
@@ -54,14 +77,16 @@ pub(super) fn layout(image: &[u8], cpus: usize) -> Result<(Layout, bool), Unavai
         active,
         persistent,
         weight,
-    ] = btf::offsets(image, module.as_deref(), wanted).map_err(no_btf)?;
+        flags,
+    ] = btf::offsets(image, module, wanted)?;
+    let member = |name| btf::offsets(image, module, [("ip_vs_dest", name)]);
     // `totalconns` took the place of `inactconns` in 7.x, 6.12.107 and 6.1.190.
-    let (inactive, inactive_is_total) = match member(("ip_vs_dest", "inactconns")) {
+    let ([inactive], inactive_is_total) = match member("inactconns") {
         Ok(inactive) => (inactive, false),
-        Err(_) => (member(("ip_vs_dest", "totalconns")).map_err(no_btf)?, true),
+        Err(_) => (member("totalconns")?, true),
     };
     let layout = Layout {
-        per_cpu_offset: per_cpu_offset()?,
+        per_cpu_offset: 0,
         destination_stats,
         service_stats,
         stats_per_cpu,
@@ -71,9 +96,13 @@ pub(super) fn layout(image: &[u8], cpus: usize) -> Result<(Layout, bool), Unavai
         inactive,
         persistent,
         weight,
-        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        flags,
     };
-    Ok((layout, inactive_is_total))
+    Ok(Known {
+        layout,
+        inactive_is_total,
+        to_discover: false,
+    })
 }
 
 fn per_cpu_offset() -> Result<u64, Unavailable> {
@@ -99,7 +128,8 @@ impl Live {
     /// Loads the programs and attaches what only they need.
     pub(super) fn start(
         ebpf: &mut Ebpf,
-        (layout, inactive_is_total): (Layout, bool),
+        known: Known,
+        cpus: usize,
         slots: u32,
     ) -> Result<Self, Unavailable> {
         for program in [READ, CPU_OFFSETS] {
@@ -108,18 +138,24 @@ impl Live {
                 .map_err(|error| load::refused_load(&error))?;
         }
         let progress = load::mapped::<u64>(ebpf, "PROGRESS", 1)?;
+        load::set(ebpf, "LAYOUT", known.layout)?;
         run(tracepoint(ebpf, CPU_OFFSETS)?, [0; 2])?;
         let copied = progress.get(0);
-        if copied != u64::from(layout.cpus) {
+        if copied != cpus as u64 {
             return Err(Unavailable::unsupported(
-                format!(
-                    "only {} of {} per-CPU offsets can be read",
-                    copied as i32, layout.cpus
-                ),
+                format!("only {copied} of {cpus} per-CPU offsets can be read"),
                 "please report it with the kernel's version",
             ));
         }
-        for (program, functions) in LIVE_PROBES {
+        let mut probes = LIVE_PROBES.to_vec();
+        let mut discovery = None;
+        if known.to_discover {
+            // Until then nothing else is to be read with it.
+            load::set(ebpf, "LAYOUT", Layout::default())?;
+            discovery = Some(load::mapped::<Discovery>(ebpf, "DISCOVERY", 1)?);
+            probes.push(DISCOVERY_PROBE);
+        }
+        for (program, functions) in probes {
             load::kprobe(ebpf, program)?
                 .load()
                 .map_err(|error| load::refused_load(&error))?;
@@ -130,8 +166,37 @@ impl Live {
             readings: load::mapped::<Reading>(ebpf, "READINGS", slots)?,
             progress,
             objects: load::mapped::<Object>(ebpf, "OBJECTS", slots)?,
-            inactive_is_total,
+            inactive_is_total: known.inactive_is_total,
+            discovery: discovery.map(|seen| (seen, known.layout)),
         })
+    }
+
+    /// Whether it is still to be seen where statistics are.
+    pub(super) fn to_discover(&self) -> bool {
+        self.discovery.is_some()
+    }
+
+    /// Whether the dump just made has shown where statistics are: from now on all can be read.
+    pub(super) fn discover(&mut self, ebpf: &mut Ebpf) -> Result<bool, Unavailable> {
+        let Some((seen, layout)) = &self.discovery else {
+            return Ok(false);
+        };
+        let [_, destination_stats] = halves(seen.get(1));
+        let [service_stats, _] = halves(seen.get(2));
+        if destination_stats == 0 || service_stats == 0 {
+            return Ok(false);
+        }
+        let layout = Layout {
+            destination_stats,
+            service_stats,
+            active: destination_stats + layout.active,
+            inactive: destination_stats + layout.inactive,
+            persistent: destination_stats + layout.persistent,
+            ..*layout
+        };
+        load::set(ebpf, "LAYOUT", layout)?;
+        self.discovery = None;
+        Ok(true)
     }
 
     /// Reads all objects in slots below `end`.
@@ -158,37 +223,48 @@ impl Live {
         let base = slot as usize * WORDS;
         let word = |at: usize| self.readings.get(base + at);
         let counters = |at: usize| std::array::from_fn::<_, COUNTERS, _>(|index| word(at + index));
-        let halves = |at: usize| {
-            let word = word(at).to_ne_bytes();
-            let half = |bytes: [u8; 4]| u32::from_ne_bytes(bytes);
-            let [a, b, c, d, e, f, g, h] = word;
-            (half([a, b, c, d]), half([e, f, g, h]))
-        };
         let address = word(3 * COUNTERS);
         if address == 0 || self.objects.get(slot as usize * 2) != address {
             return None;
         }
-        let (active, inactive) = halves(3 * COUNTERS + 1);
-        let (persistent, weight) = halves(3 * COUNTERS + 2);
-        let (refused, reserved) = halves(3 * COUNTERS + 3);
-        let inactive = if self.inactive_is_total {
-            inactive.saturating_sub(active)
-        } else {
-            inactive
+        let [active, inactive] = halves(word(3 * COUNTERS + 1));
+        let [persistent, weight] = halves(word(3 * COUNTERS + 2));
+        let [flags, refused] = halves(word(3 * COUNTERS + 3));
+        let state = State {
+            active,
+            inactive,
+            persistent,
+            weight,
+            flags,
         };
         Some(Reading {
             counted: counters(0),
             estimated: counters(COUNTERS),
             zero: counters(2 * COUNTERS),
             address,
-            active,
-            inactive,
-            persistent,
-            weight,
+            state: self.state(state),
             refused,
-            reserved,
         })
     }
+
+    /// A destination's state in netlink's terms.
+    pub(super) fn state(&self, read: State) -> State {
+        let inactive = if self.inactive_is_total {
+            read.inactive.saturating_sub(read.active)
+        } else {
+            read.inactive
+        };
+        State { inactive, ..read }
+    }
+}
+
+/// The two halves of a word of memory, the first one first.
+fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+    ]
 }
 
 fn tracepoint<'a>(

@@ -9,15 +9,20 @@ use aya::{
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
-use ipvs_sampler_common::{Cell, Layout, Offsets, Slot, Tally, Target, Whoami};
+use ipvs_sampler_common::{Cell, Constants, Slot, Tally, Target, Whoami};
 
 use super::{
-    Options, Probe, Unavailable, btf,
+    Options, Probe, Unavailable,
+    arrivals::ArrivalLog,
+    btf,
     learner::Chunks,
     live::{self, Live},
     mapped::Mapped,
 };
-use crate::source::kernel::{self, PROBES};
+use crate::{
+    model::DumpCheck,
+    source::kernel::{self, PROBES},
+};
 
 /// Made by build.rs; empty in a build without the eBPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipvs-sampler-ebpf.o"));
@@ -38,20 +43,16 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     let image = fs::read(kernel::BTF).map_err(|error| {
         Unavailable::unsupported(format!("cannot read {}: {error}", kernel::BTF), BTF_FIX)
     })?;
-    let offsets = offsets(&image)?;
     let cpus = nr_cpus().map_err(|(file, error)| {
         Unavailable::unsupported(
             format!("cannot read {file}: {error}"),
             "mount sysfs on /sys",
         )
     })?;
-    let layout = live::layout(&image, cpus);
+    let constants = constants(&image, cpus)?;
+    let known = live::layout(&image);
     drop(image);
-    let known = layout
-        .as_ref()
-        .map(|(layout, _)| *layout)
-        .unwrap_or_default();
-    let mut ebpf = load_object(options, &offsets, &known, cpus)?;
+    let mut ebpf = load_object(options, &constants)?;
     let log = match options.log {
         Some(_) => Some(EbpfLogger::init(&mut ebpf).map_err(|error| broken(&error))?),
         None => None,
@@ -63,10 +64,13 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     let target = Target {
         netns_ipvs: whoami.netns_ipvs,
         resolution_ns: options.resolution_ns,
-        process: whoami.process,
+        process: 0,
         slots: options.slots,
+        arrivals: options.arrivals,
+        reserved: 0,
     };
     set(&mut ebpf, "TARGET", target)?;
+    let target = mapped::<Target>(&ebpf, "TARGET", 1)?;
     for (program, _) in PROBES {
         kprobe(&mut ebpf, program)?
             .load()
@@ -78,12 +82,16 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
         records: take(&mut ebpf, "RECORDS", RingBuf::try_from)?,
         fills: take(&mut ebpf, "FILLS", RingBuf::try_from)?,
         free_slots,
+        target,
+        process: whoami.process,
         cells: mapped::<Cell>(&ebpf, "CELLS", cpus * slots)?,
         tallies: mapped::<Tally>(&ebpf, "TALLIES", cpus)?,
+        arrivals: ArrivalLog::new(&ebpf, cpus, options.arrivals)?,
         cpus,
         slots: options.slots,
         objects: vec![0; slots],
         learner: Chunks::default(),
+        check: DumpCheck::default(),
         received: 0,
         live: Err(Unavailable::unsupported("not started", "start it")),
         log,
@@ -94,7 +102,7 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
             .attach(function, 0)
             .map_err(|error| refused_attach(function, &error))?;
     }
-    probe.live = layout.and_then(|layout| Live::start(&mut probe.ebpf, layout, options.slots));
+    probe.live = known.and_then(|known| Live::start(&mut probe.ebpf, known, cpus, options.slots));
     Ok(probe)
 }
 
@@ -102,8 +110,8 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
 pub(super) const BTF_FIX: &str =
     "run a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it";
 
-/// Where a task keeps the address of its network namespace's IPVS.
-fn offsets(image: &[u8]) -> Result<Offsets, Unavailable> {
+/// Where a task keeps the address of its network namespace's IPVS, and how many CPUs there may be.
+fn constants(image: &[u8], cpus: usize) -> Result<Constants, Unavailable> {
     let wanted = [
         ("task_struct", "nsproxy"),
         ("nsproxy", "net_ns"),
@@ -111,32 +119,32 @@ fn offsets(image: &[u8]) -> Result<Offsets, Unavailable> {
     ];
     let [task_nsproxy, nsproxy_net, net_ipvs] = btf::offsets(image, None, wanted)
         .map_err(|error| Unavailable::unsupported(error.to_string(), BTF_FIX))?;
-    Ok(Offsets {
+    Ok(Constants {
         task_nsproxy,
         nsproxy_net,
         net_ipvs,
-        reserved: 0,
+        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
     })
 }
 
-fn load_object(
-    options: &Options,
-    offsets: &Offsets,
-    layout: &Layout,
-    cpus: usize,
-) -> Result<Ebpf, Unavailable> {
-    let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
-    let cells = cpus.checked_mul(options.slots).ok_or_else(|| {
-        let reason = format!(
-            "{} destinations on {cpus} CPUs are too many to count",
-            options.slots
-        );
-        Unavailable::unsupported(reason, "use --ebpf off")
-    })?;
+fn load_object(options: &Options, constants: &Constants) -> Result<Ebpf, Unavailable> {
+    let cpus = constants.cpus;
+    let per_cpu = |entries: u32| {
+        cpus.checked_mul(entries).ok_or_else(|| {
+            Unavailable::unsupported(
+                format!(
+                    "{} destinations on {cpus} CPUs are too many to count",
+                    options.slots
+                ),
+                "use --ebpf off",
+            )
+        })
+    };
+    let cells = per_cpu(options.slots)?;
+    let arrivals = per_cpu(options.arrivals.max(1))?;
     let level = options.log.map_or(0_u8, |level| level as u8);
     EbpfLoader::new()
-        .override_global("OFFSETS", offsets, true)
-        .override_global("LAYOUT", layout, true)
+        .override_global("CONSTANTS", constants, true)
         .map_max_entries("OBJECTS", options.slots)
         .map_max_entries("READINGS", options.slots)
         .map_max_entries("CPU_OFFSETS", cpus)
@@ -144,6 +152,7 @@ fn load_object(
         .map_max_entries("SLOT_OF", options.slots)
         .map_max_entries("FREE_SLOTS", options.slots)
         .map_max_entries("CELLS", cells)
+        .map_max_entries("ARRIVALS", arrivals)
         .map_max_entries("TALLIES", cpus)
         .map_max_entries("RECORDS", options.ring_bytes)
         .load(OBJECT)
@@ -166,7 +175,12 @@ fn whoami(ebpf: &mut Ebpf) -> Result<Whoami, Unavailable> {
     answer.get(&0, 0).map_err(|error| broken(&error))
 }
 
-fn set<T: Pod>(ebpf: &mut Ebpf, name: &'static str, value: T) -> Result<(), Unavailable> {
+/// Writes the one entry of a map.
+pub(super) fn set<T: Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    value: T,
+) -> Result<(), Unavailable> {
     let map = ebpf.map_mut(name).ok_or_else(|| missing(name))?;
     Array::<_, T>::try_from(map)
         .and_then(|mut array| array.set(0, value, 0))

@@ -43,17 +43,18 @@ impl Mapped {
         unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.words) }
     }
 
-    /// The integer at `index`, 0 outside the array.
+    /// The integer at `index`, 0 outside the array. What its writer had written before is seen by
+    /// what is read after.
     pub(super) fn get(&self, index: usize) -> u64 {
         self.words()
             .get(index)
-            .map_or(0, |word| word.load(Ordering::Relaxed))
+            .map_or(0, |word| word.load(Ordering::Acquire))
     }
 
-    /// Sets the integer at `index` to 0.
-    pub(super) fn clear(&self, index: usize) {
+    /// Sets the integer at `index`; nothing outside the array.
+    pub(super) fn set(&self, index: usize, value: u64) {
         if let Some(word) = self.words().get(index) {
-            word.store(0, Ordering::Relaxed);
+            word.store(value, Ordering::Release);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The events source: what the eBPF programs count, and which destination each count belongs to.
 
+mod arrivals;
 mod btf;
 mod learner;
 mod live;
@@ -12,12 +13,14 @@ use aya::{
     maps::{MapData, RingBuf, Stack},
 };
 use aya_log::EbpfLogger;
-use ipvs_sampler_common::{Cell, Fill, Kind, Reading, Record, Slot, Tally};
+use ipvs_sampler_common::{Arrival, Cell, Fill, Kind, Reading, Record, Slot, State, Tally};
 
 pub use learner::Learner;
 pub use unavailable::{Cause, Unavailable};
 
 use super::kernel::LEAST_DESTINATION_SIZE;
+use crate::model::{DumpCheck, Mismatch};
+use arrivals::ArrivalLog;
 use live::Live;
 use mapped::Mapped;
 
@@ -30,6 +33,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// How many destinations can be told apart at once.
     pub slots: u32,
+    /// Connections whose moments each CPU keeps until they are fetched: a power of two, or 0 for none.
+    pub arrivals: u32,
     /// Level of the programs' own messages, none when they are to be silent.
     pub log: Option<log::Level>,
 }
@@ -39,14 +44,20 @@ pub struct Probe {
     records: RingBuf<MapData>,
     fills: RingBuf<MapData>,
     free_slots: Stack<MapData, Slot>,
+    target: Mapped,
+    /// Ours, in the initial pid namespace.
+    process: u32,
     cells: Mapped,
     tallies: Mapped,
+    arrivals: ArrivalLog,
     cpus: usize,
     slots: u32,
     /// Kernel address of the destination in each slot, 0 until learned.
     objects: Vec<u64>,
     /// The last dump's [`Fill`]s, chunk by chunk.
     learner: learner::Chunks,
+    /// That dump against the objects' memory.
+    check: DumpCheck,
     /// Records taken from the ring buffer.
     received: u64,
     /// What reads live counters, or why nothing does.
@@ -180,10 +191,42 @@ impl Probe {
         }
     }
 
-    /// Why nothing can be read live; `None` when it can.
+    /// Fetches the moments of the connections that were counted since the last time, in no order.
+    /// Returns how many of them had been overwritten before.
+    pub fn fetch_arrivals(&mut self, arrivals: &mut Vec<Arrival>) -> u64 {
+        self.arrivals.fetch(&self.tallies, arrivals)
+    }
+
+    /// Why nothing can be read live now; `None` when it can.
     #[must_use]
-    pub fn not_live(&self) -> Option<&Unavailable> {
-        self.live.as_ref().err()
+    pub fn not_live(&self) -> Option<Unavailable> {
+        match &self.live {
+            Ok(live) => live.to_discover().then(Unavailable::to_discover),
+            Err(unavailable) => Some(unavailable.clone()),
+        }
+    }
+
+    /// To be called after a dump: whether it has shown what was missing for reading live. Then
+    /// another dump is due, to hold readings against.
+    pub fn discover(&mut self) -> bool {
+        let Ok(live) = &mut self.live else {
+            return false;
+        };
+        match live.discover(&mut self.ebpf) {
+            Ok(discovered) => discovered,
+            Err(unavailable) => {
+                self.live = Err(unavailable);
+                false
+            }
+        }
+    }
+
+    /// What the last dump said, held against the memory of each object at that moment.
+    ///
+    /// # Errors
+    /// When it was not the same.
+    pub fn check_dump(&self) -> Result<(), Mismatch> {
+        self.check.verdict()
     }
 
     /// Stops reading live, for a reason found elsewhere.
@@ -229,8 +272,8 @@ impl Probe {
     pub fn recycle(&mut self, slot: Slot) {
         for cpu in 0..self.cpus {
             let word = self.cell(cpu, slot);
-            self.cells.clear(word);
-            self.cells.clear(word + 1);
+            self.cells.set(word, 0);
+            self.cells.set(word + 1, 0);
         }
         if let Some(object) = self.objects.get_mut(slot as usize) {
             *object = 0;
@@ -242,13 +285,62 @@ impl Probe {
 
     /// The witness for one netlink dump: gives each destination of it its slot.
     pub fn learner(&mut self) -> Learner<'_> {
-        Learner::new(&mut self.fills, &mut self.learner, &mut self.objects)
+        self.check.clear();
+        let Self {
+            fills,
+            learner,
+            objects,
+            check,
+            live,
+            target,
+            process,
+            slots,
+            ..
+        } = self;
+        let attention = Attention::begin(target, *process, *slots);
+        Learner::new(
+            fills,
+            learner,
+            objects,
+            check,
+            live.as_ref().ok(),
+            attention,
+        )
     }
 
     /// Index of the word `connections` of a CPU's cell for `slot`; `recorded_ns` follows it.
     fn cell(&self, cpu: usize, slot: Slot) -> usize {
         const WORDS: usize = size_of::<Cell>() / size_of::<u64>();
         (cpu * self.slots as usize + slot as usize) * WORDS
+    }
+}
+
+/// As long as it lives, the programs take what our process dumps for a dump of what is watched.
+/// Several probes may watch several network namespaces in turn.
+pub(super) struct Attention<'a> {
+    target: &'a Mapped,
+    slots: u32,
+}
+
+impl<'a> Attention<'a> {
+    fn begin(target: &'a Mapped, process: u32, slots: u32) -> Self {
+        let attention = Self { target, slots };
+        attention.set(process);
+        attention
+    }
+
+    /// [`Target::process`](ipvs_sampler_common::Target), which shares its word with `slots`.
+    fn set(&self, process: u32) {
+        let [a, b, c, d] = process.to_ne_bytes();
+        let [e, f, g, h] = self.slots.to_ne_bytes();
+        self.target
+            .set(2, u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+impl Drop for Attention<'_> {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 
@@ -272,6 +364,15 @@ fn decode_fill(bytes: &[u8]) -> Option<Fill> {
     Some(Fill {
         object: u64_at(bytes, 0),
         slot: u32_at(bytes, 8),
+        read: u32_at(bytes, 12),
+        shown: std::array::from_fn(|index| u64_at(bytes, 16 + 8 * index)),
+        state: State {
+            active: u32_at(bytes, 56),
+            inactive: u32_at(bytes, 60),
+            persistent: u32_at(bytes, 64),
+            weight: u32_at(bytes, 68),
+            flags: u32_at(bytes, 72),
+        },
         reserved: 0,
     })
 }

@@ -48,6 +48,17 @@ impl Unavailable {
         )
     }
 
+    /// Without BTF of IPVS, a dump has to show first where statistics are.
+    pub(super) fn to_discover() -> Self {
+        Self::unsupported(
+            format!(
+                "there is no {}, and no destination yet to learn from",
+                kernel::MODULE_BTF
+            ),
+            "it begins with the first dump that has one",
+        )
+    }
+
     pub(super) fn no_ipvs() -> Self {
         Self {
             cause: Cause::NoIpvs,

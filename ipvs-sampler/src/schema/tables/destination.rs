@@ -1,0 +1,226 @@
+//! One line per destination.
+
+use super::{address, family, fwmark, port, protocol};
+use crate::schema::FieldSet::{All, Extended, Scheduled};
+use crate::schema::Value::{Absent, Text, Unsigned};
+use crate::schema::{DestinationRow, Field, Measurement, Tag, TagValue, words};
+
+impl<'a> DestinationRow<'a> {
+    /// `ipvs_real_server`.
+    pub const MEASUREMENT: Measurement<'a, Self> = Measurement {
+        name: "ipvs_real_server",
+        tags: &[
+            Tag {
+                name: "address",
+                help: "address of the real server",
+                value: |row, _| TagValue::Address {
+                    family: row.destination.key.family,
+                    bytes: &row.destination.key.address,
+                },
+            },
+            Tag {
+                name: "address_family",
+                help: "inet or inet6, of the real server",
+                value: |row, _| family(row.destination.key.family),
+            },
+            Tag {
+                name: "netns",
+                help: "network namespace; absent unless one was chosen",
+                value: |_, style| style.netns(),
+            },
+            Tag {
+                name: "port",
+                help: "port of the real server; 0 is the port of the connection",
+                value: |row, _| TagValue::Number(u32::from(row.destination.key.port)),
+            },
+            Tag {
+                name: "virtual_address",
+                help: "address of the service; absent with virtual_fwmark",
+                value: |row, _| address(row.service),
+            },
+            Tag {
+                name: "virtual_fwmark",
+                help: "firewall mark that selects the service's packets",
+                value: |row, _| fwmark(&row.service.key),
+            },
+            Tag {
+                name: "virtual_port",
+                help: "port of the service; absent with virtual_fwmark",
+                value: |row, _| port(&row.service.key),
+            },
+            Tag {
+                name: "virtual_protocol",
+                help: "tcp, udp or sctp; absent with virtual_fwmark",
+                value: |row, _| protocol(&row.service.key),
+            },
+        ],
+        fields: &[
+            Field {
+                name: "active_connections",
+                help: "connections in an active state now",
+                set: All,
+                value: |row| Unsigned(row.destination.active_connections.into()),
+            },
+            Field {
+                name: "bytes_in",
+                help: "bytes towards the real server since creation or zeroing",
+                set: All,
+                value: |row| Unsigned(row.destination.stats.bytes_in),
+            },
+            Field {
+                name: "bytes_out",
+                help: "bytes back since creation or zeroing",
+                set: All,
+                value: |row| Unsigned(row.destination.stats.bytes_out),
+            },
+            Field {
+                name: "bytes_per_second_in",
+                help: "bytes towards the real server per second",
+                set: Extended,
+                value: |row| Unsigned(row.destination.stats.bytes_in_per_second),
+            },
+            Field {
+                name: "bytes_per_second_out",
+                help: "bytes back per second",
+                set: Extended,
+                value: |row| Unsigned(row.destination.stats.bytes_out_per_second),
+            },
+            Field {
+                name: "connections",
+                help: "connections scheduled since creation or zeroing",
+                set: Scheduled,
+                value: |row| Unsigned(row.destination.stats.connections),
+            },
+            Field {
+                name: "connections_10ms_max",
+                help: "most connections in any ten milliseconds since the last complete snapshot",
+                set: Extended,
+                value: |row| row.arrivals(|arrivals| Some(arrivals.most_in_10ms.into())),
+            },
+            Field {
+                name: "connections_1ms_max",
+                help: "most connections in any millisecond since the last complete snapshot",
+                set: Extended,
+                value: |row| row.arrivals(|arrivals| Some(arrivals.most_in_1ms.into())),
+            },
+            Field {
+                name: "cps",
+                help: "connections scheduled per second",
+                set: Scheduled,
+                value: |row| Unsigned(row.destination.stats.connections_per_second),
+            },
+            Field {
+                name: "cps_max",
+                help: "highest connections per second of any tick since the last complete snapshot",
+                set: Extended,
+                value: |row| row.peak(|peak| Some(peak.connections)),
+            },
+            Field {
+                name: "forwarding",
+                help: "masq, local, tunnel, route, bypass or unknown",
+                set: Extended,
+                value: |row| Text(words::forwarding(row.destination.forwarding)),
+            },
+            Field {
+                name: "inactive_connections",
+                help: "connections in any other state now",
+                set: All,
+                value: |row| Unsigned(row.destination.inactive_connections.into()),
+            },
+            Field {
+                name: "interarrival_ns_max",
+                help: "longest time between two connections in a row",
+                set: Extended,
+                value: |row| row.gaps(|gaps| gaps.longest),
+            },
+            Field {
+                name: "interarrival_ns_p50",
+                help: "time between two connections in a row: half were not longer",
+                set: Extended,
+                value: |row| row.gaps(|gaps| gaps.p50),
+            },
+            Field {
+                name: "interarrival_ns_p99",
+                help: "as above, 99 %",
+                set: Extended,
+                value: |row| row.gaps(|gaps| gaps.p99),
+            },
+            Field {
+                name: "interarrival_ns_p999",
+                help: "as above, 99.9 %",
+                set: Extended,
+                value: |row| row.gaps(|gaps| gaps.p999),
+            },
+            Field {
+                name: "lower_threshold",
+                help: "new connections again below so many",
+                set: Extended,
+                value: |row| Unsigned(row.destination.lower_threshold.into()),
+            },
+            Field {
+                name: "overloaded",
+                help: "1 from the upper threshold down to the lower one, otherwise 0; in mode live",
+                set: Extended,
+                value: |row| {
+                    row.destination
+                        .overloaded
+                        .map_or(Absent, |overloaded| Unsigned(overloaded.into()))
+                },
+            },
+            Field {
+                name: "persistent_connections",
+                help: "persistence templates now",
+                set: Extended,
+                value: |row| Unsigned(row.destination.persistent_connections.into()),
+            },
+            Field {
+                name: "pkts_in",
+                help: "packets towards the real server since creation or zeroing",
+                set: All,
+                value: |row| Unsigned(row.destination.stats.packets_in),
+            },
+            Field {
+                name: "pkts_out",
+                help: "packets back since creation or zeroing",
+                set: All,
+                value: |row| Unsigned(row.destination.stats.packets_out),
+            },
+            Field {
+                name: "pps_in",
+                help: "packets towards the real server per second",
+                set: All,
+                value: |row| Unsigned(row.destination.stats.packets_in_per_second),
+            },
+            Field {
+                name: "pps_in_max",
+                help: "highest pps_in of any tick since the last complete snapshot; in mode live",
+                set: Extended,
+                value: |row| row.peak(|peak| peak.packets_in),
+            },
+            Field {
+                name: "pps_out",
+                help: "packets back per second",
+                set: All,
+                value: |row| Unsigned(row.destination.stats.packets_out_per_second),
+            },
+            Field {
+                name: "pps_out_max",
+                help: "highest pps_out of any tick since the last complete snapshot; in mode live",
+                set: Extended,
+                value: |row| row.peak(|peak| peak.packets_out),
+            },
+            Field {
+                name: "upper_threshold",
+                help: "no new connections above so many; 0 means no limit",
+                set: Extended,
+                value: |row| Unsigned(row.destination.upper_threshold.into()),
+            },
+            Field {
+                name: "weight",
+                help: "weight; 0 means no new connections",
+                set: Extended,
+                value: |row| Unsigned(row.destination.weight.into()),
+            },
+        ],
+    };
+}
