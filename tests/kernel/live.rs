@@ -27,7 +27,7 @@ const COUNTERS: [&str; 5] = [
 ];
 
 /// TCP, UDP and IPv6.
-fn configure() {
+pub(crate) fn configure() {
     network::ready();
     for line in "-A -t 10.0.0.1:80 -s wrr
         -a -t 10.0.0.1:80 -r 10.1.0.41:80 -m -w 3
@@ -128,7 +128,7 @@ fn ticks_fit(lines: &[Line], start: [u64; 5], watched: &[(i64, [u64; 5], i64)]) 
 
 /// Waits until the last lines equal ipvsadm in every field of every row: once it is quiet and the
 /// estimator has run. Segments of connections that were cut off may come for a while.
-fn becomes_equal(sampler: &Sampler) {
+pub(crate) fn becomes_equal(sampler: &Sampler) {
     let mut difference = String::new();
     for _ in 0..40 {
         thread::sleep(Duration::from_millis(500));

@@ -12,8 +12,11 @@
 mod capture;
 mod change;
 mod counting;
+mod life;
 mod live;
 mod loss;
+mod namespace;
 mod permission;
+mod random;
 mod snapshot;
 mod support;

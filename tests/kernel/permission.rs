@@ -173,11 +173,7 @@ fn the_doctor_names_what_is_there_and_what_stands_against_the_rest() {
     assert_eq!(well.status.code(), Some(0));
     let said = diagnosis(&well);
     assert_eq!(said[..2], ["netlink  available", "events   available"]);
-    if std::path::Path::new("/sys/kernel/btf/ip_vs").exists() {
-        assert_eq!(said[2], "live     available");
-    } else {
-        assert!(said[2].contains("/sys/kernel/btf/ip_vs"), "{said:?}");
-    }
+    assert_eq!(said[2], "live     available");
 
     let poor = without_bpf("doctor").output().expect("running");
     assert_eq!(poor.status.code(), Some(0), "netlink is enough");

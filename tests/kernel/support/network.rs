@@ -53,6 +53,9 @@ pub(crate) fn ready() {
         traffic::serve();
     });
     sh("modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_wlc ip_vs_lc ip_vs_sh");
+    // A client's port may come again while an old connection to a deleted destination is remembered:
+    // packets would be dropped until that is forgotten.
+    sh("sysctl -q -w net.ipv4.vs.expire_nodest_conn=1");
     sh("ipvsadm -C");
     traffic::resolve_neighbours();
 }

@@ -150,6 +150,18 @@ impl Sampler {
         later(first.number("ticks"))
     }
 
+    /// A number of kB from /proc/PID/status, such as `VmRSS`.
+    pub(crate) fn status(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("its status");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(field))
+            .expect("such a line");
+        let number = line.split_whitespace().nth(1).expect("a number");
+        number.parse().expect("a number")
+    }
+
     /// What it said on standard error so far.
     pub(crate) fn messages(&self) -> String {
         self.messages.lock().expect("messages").clone()

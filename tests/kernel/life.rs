@@ -1,0 +1,333 @@
+//! The life of a director, read live: what it depends on comes and goes.
+
+use std::{fs, os::unix::process::CommandExt as _, path::Path, thread, time::Duration};
+
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+
+use crate::{
+    live::{becomes_equal, configure},
+    permission::unload,
+    support::{
+        eventually, let_the_estimator_run,
+        lines::{Line, about},
+        network::ipvsadm,
+        sampler::{self, Sampler},
+        scheduled_by_the_kernel, sh, totals, traffic,
+    },
+};
+
+/// Writes a file of /proc or /sys, and what was there before when dropped.
+struct Switch {
+    path: &'static str,
+    before: String,
+}
+
+impl Switch {
+    /// `None` on a kernel without it.
+    fn set(path: &'static str, value: &str) -> Option<Self> {
+        if !Path::new(path).exists() {
+            println!("this kernel has no {path}");
+            return None;
+        }
+        let before = fs::read_to_string(path).expect("a switch");
+        fs::write(path, value).expect("a switch");
+        Some(Self { path, before })
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        fs::write(self.path, &self.before).expect("a switch");
+    }
+}
+
+fn in_mode(sampler: &Sampler, mode: &str) -> Line {
+    eventually(mode, || {
+        sampler.report().filter(|line| line.texts["mode"] == mode)
+    })
+}
+
+#[test]
+fn the_module_is_loaded_anew_while_it_is_read() {
+    configure();
+    let sampler = Sampler::live("--interval 1s --resolution 20ms");
+    traffic::connect("10.0.0.1:80", 20);
+    for _ in 0..2 {
+        unload();
+        in_mode(&sampler, "waiting");
+        configure();
+        in_mode(&sampler, "live");
+        traffic::connect("10.0.0.1:80", 9);
+        becomes_equal(&sampler);
+    }
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    let report = ended.lines.last().expect("lines");
+    for difference in ["events_live", "events_netlink", "live_netlink"] {
+        assert_eq!(report.number(&format!("difference_{difference}")), 0);
+    }
+}
+
+/// Removed and loaded again within one interval: nothing of before is taken for something of now.
+#[test]
+fn the_module_is_loaded_anew_between_two_dumps() {
+    configure();
+    let sampler = Sampler::live("--interval 15s --resolution 50ms");
+    traffic::connect("10.0.0.1:80", 20);
+    unload();
+    configure();
+    traffic::connect("10.0.0.1:80", 7);
+    let now = scheduled_by_the_kernel();
+    sampler.next_report();
+    becomes_equal(&sampler);
+    let ended = sampler.stop();
+    let last = ended.lines.last().expect("lines");
+    assert_eq!(last.texts["mode"], "live", "{last:?}");
+    assert!(ended.messages.contains("loaded anew"), "{}", ended.messages);
+    let sum: u64 = ended
+        .lines
+        .iter()
+        .filter(|line| {
+            line.timestamp == last.timestamp && line.measurement == "ipvs_virtual_server"
+        })
+        .map(|line| line.number("connections"))
+        .sum();
+    assert_eq!(sum, now);
+}
+
+#[test]
+fn a_better_mode_is_taken_when_nothing_stands_against_it_any_more() {
+    configure();
+    let hidden = Switch::set("/proc/sys/kernel/kptr_restrict", "2").expect("a sysctl");
+    let sampler = Sampler::run("--interval 500ms --resolution 50ms");
+    let report = in_mode(&sampler, "events");
+    assert!(
+        report.texts["reason"].contains("kptr_restrict"),
+        "{report:?}"
+    );
+    drop(hidden);
+    fs::write("/proc/sys/kernel/kptr_restrict", "0").expect("a sysctl");
+    in_mode(&sampler, "live");
+    traffic::connect("10.0.0.1:80", 5);
+    becomes_equal(&sampler);
+}
+
+#[test]
+fn a_probe_is_tried_again_when_it_may_be_attached() {
+    const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
+    configure();
+    let forbidden = Switch::set(PARANOID, "3").expect("a sysctl");
+    let mut command = sampler::command("run --interval 500ms --resolution 50ms");
+    // SAFETY: between fork and exec; the call is one prctl(2), which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            Ok(remove_capability_from_bounding_set(
+                CapabilitySet::SYS_ADMIN,
+            )?)
+        });
+    }
+    let sampler = Sampler::spawn(command);
+    let report = in_mode(&sampler, "netlink");
+    let reason = &report.texts["reason"];
+    assert!(reason.contains("perf_event_paranoid=3"), "{reason}");
+    fs::write(PARANOID, "2").expect("a sysctl");
+    eventually("better than netlink", || {
+        sampler
+            .report()
+            .filter(|line| line.texts["mode"] != "netlink")
+    });
+    drop(forbidden);
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+}
+
+#[test]
+fn the_estimator_is_stopped_and_started_while_it_is_read() {
+    configure();
+    let sampler = Sampler::live("--interval 1s --resolution 20ms");
+    let connections = || {
+        let lines = sampler.lines();
+        let last = |service: &str| {
+            lines
+                .iter()
+                .rfind(|line| {
+                    line.measurement == "ipvs_virtual_server" && line.service() == service
+                })
+                .map_or(0, |line| line.number("connections"))
+        };
+        last("TCP 10.0.0.1:80") + last("UDP 10.0.0.1:56") + last("TCP [fd00::1]:80")
+    };
+    let start = totals()[0];
+    let first = connections();
+    for (switch, stop) in [
+        ("/proc/sys/net/ipv4/vs/run_estimation", "0"),
+        ("/proc/sys/net/ipv4/vs/est_cpulist", ""),
+    ] {
+        let stopped = if stop.is_empty() {
+            // An empty write does not reach the kernel: a line of nothing does.
+            Switch::set(switch, "\n")
+        } else {
+            Switch::set(switch, stop)
+        };
+        traffic::connect("10.0.0.1:80", 15);
+        eventually("each connection, the estimator standing still", || {
+            (connections() - first == totals()[0] - start).then_some(())
+        });
+        drop(stopped);
+        let_the_estimator_run();
+    }
+    becomes_equal(&sampler);
+    let report = sampler.next_report();
+    assert_eq!(report.texts["mode"], "live", "{report:?}");
+    assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
+}
+
+#[test]
+fn a_processor_goes_and_comes_back() {
+    configure();
+    let sampler = Sampler::live("--interval 1s --resolution 20ms");
+    let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
+    thread::sleep(Duration::from_millis(500));
+    let Some(offline) = Switch::set("/sys/devices/system/cpu/cpu1/online", "0") else {
+        return;
+    };
+    thread::sleep(Duration::from_millis(1500));
+    drop(offline);
+    thread::sleep(Duration::from_millis(1000));
+    assert!(load.made() > 10, "load ran");
+    drop(load);
+    becomes_equal(&sampler);
+    let report = sampler.next_report();
+    assert_eq!(report.texts["mode"], "live", "{report:?}");
+    assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
+    assert_eq!(report.number("events_missed"), 0, "{report:?}");
+}
+
+#[test]
+fn the_wall_clock_is_set_forth_and_back() {
+    configure();
+    let sampler = Sampler::live("--interval 1s --resolution 50ms");
+    let load = traffic::Load::start(&["10.0.0.1:80"]);
+    thread::sleep(Duration::from_secs(1));
+    let step = |by: i64| {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970")
+            .as_secs();
+        sh(&format!(
+            "date -s @{}",
+            i64::try_from(now).expect("a time") + by
+        ));
+        thread::sleep(Duration::from_millis(1500));
+    };
+    let fastest = |lines: &[Line]| {
+        about(lines, "TCP 10.0.0.1:80", "10.1.0.41:80")
+            .map(|line| line.number("cps"))
+            .max()
+    };
+    let before = fastest(&sampler.lines());
+    for by in [3600, -7200, 3600 - 4] {
+        step(by);
+    }
+    drop(load);
+    becomes_equal(&sampler);
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    // Rates are over time that passed, not over time that was set.
+    let after = fastest(&ended.lines);
+    assert!(
+        after <= before.map(|cps| cps * 20 + 1000),
+        "{before:?} {after:?}"
+    );
+    let report = ended.lines.last().expect("lines");
+    assert_eq!(report.texts["mode"], "live");
+    assert!(report.number("ticks_missed") < 100, "{report:?}");
+    assert!(report.number("ticks") > 60, "{report:?}");
+}
+
+/// By events, by live counters, by netlink: three counts of the same connections.
+#[test]
+fn three_counts_agree_over_thousands_of_connections_and_changes() {
+    const DIFFERENCES: [&str; 3] = [
+        "difference_events_live",
+        "difference_events_netlink",
+        "difference_live_netlink",
+    ];
+    configure();
+    let begin = scheduled_by_the_kernel();
+    let sampler = Sampler::live("--interval 1s --resolution 50ms");
+    for round in 0..10 {
+        traffic::connect("10.0.0.1:80", 300);
+        traffic::send("10.0.0.1:56", 100);
+        traffic::connect("[fd00::1]:80", 100);
+        match round % 3 {
+            0 => {
+                ipvsadm("-d -t 10.0.0.1:80 -r 10.1.0.42:80");
+                ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.42:80 -m");
+            }
+            1 => {
+                ipvsadm("-D -t [fd00::1]:80");
+                ipvsadm("-A -t [fd00::1]:80 -s wlc");
+                ipvsadm("-a -t [fd00::1]:80 -r [fd00:1::1]:80 -m");
+            }
+            _ => sh("ipvsadm -Z -t 10.0.0.1:80").clear(),
+        }
+    }
+    let made = scheduled_by_the_kernel() - begin;
+    assert!(made >= 5000, "{made}");
+    becomes_equal(&sampler);
+    let ended = sampler.stop();
+    let reports = ended
+        .lines
+        .iter()
+        .filter(|line| line.measurement == "ipvs_sampler");
+    let mut compared = 0;
+    for report in reports {
+        for difference in DIFFERENCES {
+            assert_eq!(report.number(difference), 0, "{difference}: {report:?}");
+        }
+        compared += 1;
+    }
+    assert!(compared > 5);
+    let report = ended.lines.last().expect("lines");
+    assert_eq!(report.number("events_missed"), 0, "{report:?}");
+    assert_eq!(report.number("events_seen"), made, "{report:?}");
+}
+
+#[test]
+fn a_millisecond_holds_for_a_minute() {
+    configure();
+    for number in 1..=45 {
+        ipvsadm(&format!(
+            "-a -t 10.0.0.1:80 -r 10.1.0.{}:80 -m",
+            100 + number
+        ));
+    }
+    let resident = |sampler: &Sampler| sampler.status("VmRSS");
+    let sampler = Sampler::live("--interval 5s --resolution 1ms");
+    let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
+    thread::sleep(Duration::from_secs(10));
+    let early = resident(&sampler);
+    let first = sampler.report().expect("a report");
+    thread::sleep(Duration::from_secs(50));
+    let late = resident(&sampler);
+    drop(load);
+    becomes_equal(&sampler);
+    let report = sampler.next_report();
+    assert_eq!(report.texts["mode"], "live", "{report:?}");
+    let of = |field: &str| report.number(field) - first.number(field);
+    let seconds = (report.timestamp - first.timestamp) / 1_000_000_000;
+    let due = u64::try_from(seconds).expect("time passed") * 1000;
+    println!(
+        "{} ticks served, {} missed, of {due}; resident {early} kB, then {late} kB",
+        of("ticks"),
+        of("ticks_missed")
+    );
+    let counted = of("ticks") + of("ticks_missed");
+    assert!(
+        counted.abs_diff(due) < due / 20,
+        "each deadline is accounted for: {counted} of {due}"
+    );
+    assert_eq!(report.number("lines_dropped"), 0, "{report:?}");
+    assert!(late <= early + 2048, "resident: {early} kB, then {late} kB");
+}

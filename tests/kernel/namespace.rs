@@ -1,0 +1,172 @@
+//! Other network namespaces than the sampler's own.
+
+use std::net::{TcpListener, TcpStream};
+
+use crate::support::{
+    eventually,
+    lines::Line,
+    network::{self, inside, ipvsadm},
+    sampler::{self, Sampler},
+    sh, traffic,
+};
+
+/// A network namespace that is a director by itself: service and real server on its own loopback.
+struct Director {
+    name: &'static str,
+}
+
+impl Director {
+    fn new(name: &'static str) -> Self {
+        sh(&format!("ip netns add {name}"));
+        for line in "ip link set lo up
+            ip addr add 10.9.0.1/32 dev lo
+            ip addr add 10.9.0.2/32 dev lo
+            ipvsadm -A -t 10.9.0.1:80 -s rr
+            ipvsadm -a -t 10.9.0.1:80 -r 10.9.0.2:80 -m"
+            .lines()
+        {
+            sh(&format!("ip netns exec {name} {}", line.trim()));
+        }
+        inside(name, || {
+            traffic::accept(TcpListener::bind("10.9.0.2:80").expect("listening"));
+        })
+        .join()
+        .expect("a server");
+        Self { name }
+    }
+
+    fn connect(&self, count: usize) {
+        inside(self.name, move || {
+            for _ in 0..count {
+                TcpStream::connect("10.9.0.1:80").expect("connecting");
+            }
+        })
+        .join()
+        .expect("a client");
+    }
+}
+
+impl Drop for Director {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("ip")
+            .args(["netns", "del", self.name])
+            .status();
+    }
+}
+
+fn last<'a>(lines: &'a [Line], netns: &str, measurement: &str) -> Option<&'a Line> {
+    lines
+        .iter()
+        .rfind(|line| line.measurement == measurement && line.tag("netns") == netns)
+}
+
+fn connections(sampler: &Sampler, netns: &str) -> Option<u64> {
+    let lines = sampler.lines();
+    Some(last(&lines, netns, "ipvs_real_server")?.number("connections"))
+}
+
+fn in_mode(sampler: &Sampler, netns: &str, mode: &str) -> Line {
+    eventually(mode, || {
+        last(&sampler.lines(), netns, "ipvs_sampler")
+            .filter(|line| line.texts["mode"] == mode)
+            .cloned()
+    })
+}
+
+#[test]
+fn several_are_watched_at_once_and_ours_is_left_alone() {
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+    let (blue, red) = (Director::new("blue"), Director::new("red"));
+    let sampler = Sampler::run(
+        "--netns blue --netns /run/netns/red --interval 1s --resolution 20ms --ebpf require",
+    );
+    for netns in ["blue", "/run/netns/red"] {
+        in_mode(&sampler, netns, "live");
+    }
+    blue.connect(7);
+    red.connect(4);
+    traffic::connect("10.0.0.1:80", 3);
+    eventually("seven and four", || {
+        (connections(&sampler, "blue") == Some(7)
+            && connections(&sampler, "/run/netns/red") == Some(4))
+        .then_some(())
+    });
+    sampler.next_report();
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    assert!(ended.lines.iter().all(|line| !line.tag("netns").is_empty()));
+    assert!(
+        ended
+            .lines
+            .iter()
+            .all(|line| line.tag("address") != "10.1.0.1")
+    );
+    for (netns, own, others) in [("blue", 7, 7), ("/run/netns/red", 4, 10)] {
+        let report = last(&ended.lines, netns, "ipvs_sampler").expect("a report");
+        assert_eq!(report.number("events_seen"), own, "{report:?}");
+        assert_eq!(report.number("events_foreign"), others, "{report:?}");
+        assert_eq!(report.number("events_missed"), 0, "{report:?}");
+        assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
+        assert_eq!(report.number("destinations_uncounted"), 0, "{report:?}");
+    }
+}
+
+#[test]
+fn by_process_and_once_and_doctor() {
+    network::ready();
+    let _blue = Director::new("blue");
+    let holder = std::process::Command::new("ip")
+        .args(["netns", "exec", "blue", "sleep", "1000"])
+        .spawn();
+    let mut holder = holder.expect("a process inside");
+    let label = format!("pid:{}", holder.id());
+    // Until it has entered, the process is in our namespace.
+    eventually("a process inside", || {
+        let output = sampler::output(&format!("once --netns {label}"));
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.contains("10.9.0.2").then_some(text)
+    });
+    let doctor = sampler::output(&format!("doctor --netns {label}"));
+    let said = String::from_utf8(doctor.stdout).expect("text");
+    assert_eq!(
+        said,
+        format!("netns    {label}\nnetlink  available\nevents   available\nlive     available\n")
+    );
+    let json = sampler::output("once --netns blue --format json");
+    let json = String::from_utf8(json.stdout).expect("text");
+    assert!(json.starts_with("{\"netns\":\"blue\","), "{json}");
+    holder.kill().expect("killing");
+    holder.wait().expect("waiting");
+    for (label, code) in [("no-such", 69), ("pid:0", 69), ("/proc/self/ns/uts", 69)] {
+        let output = sampler::output(&format!("once --netns {label}"));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(message.contains(label), "{message}");
+    }
+}
+
+#[test]
+fn one_that_goes_is_said_to_be_gone_and_its_successor_is_followed() {
+    network::ready();
+    let blue = Director::new("blue");
+    let sampler = Sampler::run("--netns blue --interval 500ms --resolution 20ms");
+    in_mode(&sampler, "blue", "live");
+    blue.connect(5);
+    eventually("five", || {
+        (connections(&sampler, "blue") == Some(5)).then_some(())
+    });
+    drop(blue);
+    let gone = in_mode(&sampler, "blue", "waiting");
+    assert!(gone.texts["reason"].contains("gone"), "{gone:?}");
+    assert_eq!(gone.number("services"), 0);
+    let blue = Director::new("blue");
+    in_mode(&sampler, "blue", "live");
+    blue.connect(2);
+    eventually("two", || {
+        (connections(&sampler, "blue") == Some(2)).then_some(())
+    });
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+}
