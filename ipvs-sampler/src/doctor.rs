@@ -67,7 +67,7 @@ fn examine_here(text: &mut String) -> Option<Failure> {
             if let Ok(netlink) = &mut netlink {
                 // It failed above, or shows what reading live needs.
                 let _ = netlink.dump(&mut snapshot, &mut probe.learner());
-                probe.discover();
+                probe.confirm();
             }
             let obstacle = probe.not_live();
             line("live", obstacle.map(|obstacle| obstacle.to_string()));

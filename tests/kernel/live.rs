@@ -399,6 +399,63 @@ fn wrong_offsets_are_caught_before_a_line_is_written() {
     drop(idle);
 }
 
+/// What is not there is not made up: another layout than that of the oldest kernel is not guessed at.
+#[test]
+fn without_btf_of_the_module_only_the_oldest_kernel_is_read() {
+    configure();
+    let oldest = !std::path::Path::new("/sys/kernel/btf/ip_vs").exists();
+    sh("mkdir -p /tmp/btf");
+    sh("cp /sys/kernel/btf/vmlinux /tmp/btf/vmlinux");
+    sh("mount --bind /tmp/btf /sys/kernel/btf");
+    let sampler = Sampler::run("--interval 1s --resolution 50ms");
+    sh("umount /sys/kernel/btf");
+    let ended = sampler.stop();
+    let report = ended
+        .lines
+        .iter()
+        .find(|line| line.measurement == "ipvs_sampler");
+    let report = report.expect("a report");
+    if oldest {
+        assert_eq!(report.texts["mode"], "live", "{report:?}");
+    } else {
+        assert_eq!(report.texts["mode"], "events", "{report:?}");
+        let reason = &report.texts["reason"];
+        assert!(reason.contains("no /sys/kernel/btf/ip_vs"), "{reason}");
+    }
+}
+
+#[test]
+fn fifty_changes_per_second_under_load() {
+    configure();
+    let sampler = Sampler::live("--interval 1s --resolution 20ms");
+    let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
+    let begin = std::time::Instant::now();
+    let mut changes = 0;
+    for round in 0..80 {
+        // Five at a time: added, edited, deleted, deleted and added again.
+        let name = 100 + round % 7;
+        let script = format!(
+            "-a -t 10.0.0.1:80 -r 10.1.0.{name}:80 -m -w 1
+             -e -t 10.0.0.1:80 -r 10.1.0.{name}:80 -m -w 2
+             -d -t 10.0.0.1:80 -r 10.1.0.42:80
+             -a -t 10.0.0.1:80 -r 10.1.0.42:80 -m -w 1
+             -d -t 10.0.0.1:80 -r 10.1.0.{name}:80"
+        );
+        network::restore(&script);
+        changes += script.lines().count();
+        thread::sleep(Duration::from_millis(60));
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    println!("{changes} changes in {seconds:.1} s");
+    drop(load);
+    becomes_equal(&sampler);
+    let report = sampler.next_report();
+    assert_eq!(report.texts["mode"], "live", "{report:?}");
+    assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
+    assert_eq!(report.number("events_missed"), 0, "{report:?}");
+    assert_eq!(report.number("records_lost_changes"), 0, "{report:?}");
+}
+
 #[test]
 fn hidden_addresses_are_named_as_the_reason() {
     const RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";

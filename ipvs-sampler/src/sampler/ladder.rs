@@ -41,7 +41,7 @@ impl Sampler {
                 return Ok(false);
             }
         }
-        if self.probe.as_mut().is_some_and(Probe::discover) && !self.dump(batch)? {
+        if self.probe.as_mut().is_some_and(Probe::confirm) && !self.dump(batch)? {
             return Ok(false);
         }
         let checked = self.check_live(batch)?;

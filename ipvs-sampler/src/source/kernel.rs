@@ -33,25 +33,27 @@ pub const LIVE_PROBES: [(&str, &[&str]); 2] = [
 /// statistics while that object is written into a dump (net/netfilter/ipvs/ip_vs_ctl.c).
 pub const DISCOVERY_PROBE: (&str, &[&str]) = ("copy_stats", &["ip_vs_copy_stats"]);
 
-/// `struct ip_vs_stats` and what follows it in `struct ip_vs_dest`, for kernels without BTF of modules,
-/// which are those before 5.11 (`CONFIG_DEBUG_INFO_BTF_MODULES`). `destination_stats` and
-/// `service_stats`, 0 here, are seen at run time; all others are counted from them, except weight
-/// and flags, which follow the address near the beginning. From include/net/ip_vs.h of 5.10; each
-/// dump is held against what is read with them.
+/// Where IPVS keeps what is read, in kernels that have no BTF of modules because they are older than
+/// 5.11 (`CONFIG_DEBUG_INFO_BTF_MODULES`): include/net/ip_vs.h of 5.10. Taken only where nothing
+/// speaks against it ([`ESTIMATOR_CPUS`]) and a dump confirms both places of statistics; then
+/// `inactconns` is still in its place, too. Each dump is held against what is read with it.
 pub const LAYOUT_WITHOUT_BTF: Layout = Layout {
     per_cpu_offset: 0,
-    destination_stats: 0,
-    service_stats: 0,
+    destination_stats: 80,
+    service_stats: 112,
     stats_per_cpu: 176,
     stats_estimated: 0,
     stats_zero: 192,
-    // From the beginning of the statistics, 272 bytes long, over `idle_start`.
-    active: 272 + 8,
-    inactive: 272 + 12,
-    persistent: 272 + 16,
+    active: 360,
+    inactive: 364,
+    persistent: 368,
     weight: 60,
     flags: 52,
 };
+
+/// A sysctl that came with the estimator's own threads in 6.2 (commit 705dd3444081), and with them a
+/// larger `struct ip_vs_stats`.
+pub const ESTIMATOR_CPUS: &str = "/proc/sys/net/ipv4/vs/est_cpulist";
 
 /// Least `sizeof(struct ip_vs_dest)` of the supported kernels (5.10: 448, later more). Both a
 /// destination and its statistics lie in one allocation of at least this size, so an address in

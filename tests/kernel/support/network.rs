@@ -1,6 +1,13 @@
 //! A client and real servers in network namespaces of their own, the director in ours.
 
-use std::{fs::File, os::fd::AsFd as _, sync::Once, thread};
+use std::{
+    fs::File,
+    io::Write as _,
+    os::fd::AsFd as _,
+    process::{Command, Stdio},
+    sync::Once,
+    thread,
+};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -78,4 +85,21 @@ pub(crate) fn inside<T: Send + 'static>(
 #[track_caller]
 pub(crate) fn ipvsadm(arguments: &str) {
     sh(&format!("ipvsadm {arguments}"));
+}
+
+/// Many changes at once: a line each, as `ipvsadm --save` writes them.
+#[track_caller]
+pub(crate) fn restore(script: &str) {
+    let mut child = Command::new("ipvsadm")
+        .arg("-R")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("ipvsadm");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    for line in script.lines() {
+        writeln!(stdin, "{}", line.trim()).expect("writing");
+    }
+    drop(stdin);
+    let status = child.wait().expect("waiting");
+    assert!(status.success(), "{script}");
 }

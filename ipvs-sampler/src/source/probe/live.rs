@@ -21,8 +21,8 @@ pub(super) struct Live {
     objects: Mapped,
     progress: Mapped,
     inactive_is_total: bool,
-    /// Where a dump shows where statistics are, and the layout that lacks it, until it is known.
-    discovery: Option<(Mapped, Layout)>,
+    /// Where a dump shows where statistics are, and the layout that it is to confirm.
+    unconfirmed: Option<(Mapped, Layout)>,
 }
 
 /// What is known of IPVS's structures before a dump.
@@ -31,8 +31,8 @@ pub(super) struct Known {
     layout: Layout,
     /// Whether [`Layout::inactive`] points at all connections, active ones included.
     inactive_is_total: bool,
-    /// Where statistics are remains to be seen.
-    to_discover: bool,
+    /// A dump has to confirm where statistics are.
+    to_confirm: bool,
 }
 
 /// Where this kernel's IPVS keeps what is read: by the names of members where there is BTF of it.
@@ -46,11 +46,12 @@ pub(super) fn layout(image: &[u8]) -> Result<Known, Unavailable> {
                 "please report it with the kernel's version",
             ));
         }
-        (Err(_), None) => Known {
+        (Err(_), None) if !fs::exists(kernel::ESTIMATOR_CPUS).unwrap_or(true) => Known {
             layout: kernel::LAYOUT_WITHOUT_BTF,
             inactive_is_total: false,
-            to_discover: true,
+            to_confirm: true,
         },
+        (Err(_), None) => return Err(Unavailable::no_module_btf()),
     };
     known.layout.per_cpu_offset = per_cpu_offset()?;
     Ok(known)
@@ -101,7 +102,7 @@ fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<Known, btf::Error> {
     Ok(Known {
         layout,
         inactive_is_total,
-        to_discover: false,
+        to_confirm: false,
     })
 }
 
@@ -148,11 +149,12 @@ impl Live {
             ));
         }
         let mut probes = LIVE_PROBES.to_vec();
-        let mut discovery = None;
-        if known.to_discover {
+        let mut unconfirmed = None;
+        if known.to_confirm {
             // Until then nothing else is to be read with it.
             load::set(ebpf, "LAYOUT", Layout::default())?;
-            discovery = Some(load::mapped::<Discovery>(ebpf, "DISCOVERY", 1)?);
+            let seen = load::mapped::<Discovery>(ebpf, "DISCOVERY", 1)?;
+            unconfirmed = Some((seen, known.layout));
             probes.push(DISCOVERY_PROBE);
         }
         for (program, functions) in probes {
@@ -167,18 +169,18 @@ impl Live {
             progress,
             objects: load::mapped::<Object>(ebpf, "OBJECTS", slots)?,
             inactive_is_total: known.inactive_is_total,
-            discovery: discovery.map(|seen| (seen, known.layout)),
+            unconfirmed,
         })
     }
 
-    /// Whether it is still to be seen where statistics are.
-    pub(super) fn to_discover(&self) -> bool {
-        self.discovery.is_some()
+    /// Whether a dump is still to confirm where statistics are.
+    pub(super) fn to_confirm(&self) -> bool {
+        self.unconfirmed.is_some()
     }
 
-    /// Whether the dump just made has shown where statistics are: from now on all can be read.
-    pub(super) fn discover(&mut self, ebpf: &mut Ebpf) -> Result<bool, Unavailable> {
-        let Some((seen, layout)) = &self.discovery else {
+    /// Whether the dump just made has confirmed it: from now on all can be read.
+    pub(super) fn confirm(&mut self, ebpf: &mut Ebpf) -> Result<bool, Unavailable> {
+        let Some((seen, layout)) = &self.unconfirmed else {
             return Ok(false);
         };
         let [_, destination_stats] = halves(seen.get(1));
@@ -186,16 +188,11 @@ impl Live {
         if destination_stats == 0 || service_stats == 0 {
             return Ok(false);
         }
-        let layout = Layout {
-            destination_stats,
-            service_stats,
-            active: destination_stats + layout.active,
-            inactive: destination_stats + layout.inactive,
-            persistent: destination_stats + layout.persistent,
-            ..*layout
-        };
-        load::set(ebpf, "LAYOUT", layout)?;
-        self.discovery = None;
+        if (destination_stats, service_stats) != (layout.destination_stats, layout.service_stats) {
+            return Err(Unavailable::no_module_btf());
+        }
+        load::set(ebpf, "LAYOUT", *layout)?;
+        self.unconfirmed = None;
         Ok(true)
     }
 

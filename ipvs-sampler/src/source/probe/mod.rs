@@ -201,19 +201,19 @@ impl Probe {
     #[must_use]
     pub fn not_live(&self) -> Option<Unavailable> {
         match &self.live {
-            Ok(live) => live.to_discover().then(Unavailable::to_discover),
+            Ok(live) => live.to_confirm().then(Unavailable::to_confirm),
             Err(unavailable) => Some(unavailable.clone()),
         }
     }
 
-    /// To be called after a dump: whether it has shown what was missing for reading live. Then
+    /// To be called after a dump: whether it has confirmed what was missing for reading live. Then
     /// another dump is due, to hold readings against.
-    pub fn discover(&mut self) -> bool {
+    pub fn confirm(&mut self) -> bool {
         let Ok(live) = &mut self.live else {
             return false;
         };
-        match live.discover(&mut self.ebpf) {
-            Ok(discovered) => discovered,
+        match live.confirm(&mut self.ebpf) {
+            Ok(confirmed) => confirmed,
             Err(unavailable) => {
                 self.live = Err(unavailable);
                 false

@@ -48,11 +48,19 @@ impl Unavailable {
         )
     }
 
-    /// Without BTF of IPVS, a dump has to show first where statistics are.
-    pub(super) fn to_discover() -> Self {
+    /// Nothing tells where IPVS keeps its counters.
+    pub(super) fn no_module_btf() -> Self {
+        Self::unsupported(
+            format!("there is no {}", kernel::MODULE_BTF),
+            "run a kernel with CONFIG_DEBUG_INFO_BTF_MODULES=y",
+        )
+    }
+
+    /// Without BTF of IPVS, a dump has to confirm first where statistics are.
+    pub(super) fn to_confirm() -> Self {
         Self::unsupported(
             format!(
-                "there is no {}, and no destination yet to learn from",
+                "there is no {}, and no destination to learn from",
                 kernel::MODULE_BTF
             ),
             "it begins with the first dump that has one",

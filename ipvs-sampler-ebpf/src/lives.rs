@@ -1,0 +1,61 @@
+//! Lives of services and destinations end, and counters start from zero.
+
+use aya_ebpf::programs::ProbeContext;
+use aya_log_ebpf::debug;
+use ipvs_sampler_common::{Kind, NO_SLOT, Record, Slot};
+
+use crate::{cpu, maps::TARGET, now, records::submit, slots, tally};
+
+pub fn deleted(ctx: &ProbeContext) -> Option<()> {
+    if ctx.arg::<u64>(0)? == TARGET.get(0)?.netns_ipvs {
+        retire(ctx, ctx.arg(1)?)?;
+    }
+    Some(())
+}
+
+pub fn updated(ctx: &ProbeContext) -> Option<()> {
+    if ctx.arg::<u32>(3)? != 0 {
+        retire(ctx, ctx.arg(1)?)?;
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn retire(ctx: &ProbeContext, object: u64) -> Option<()> {
+    if let Some(slot) = slots::retire(object) {
+        debug!(
+            ctx,
+            "destination {:x} ends its life in slot {}", object, slot
+        );
+        change(Kind::RETIRED, object, slot)?;
+    }
+    Some(())
+}
+
+pub fn service_deleted(ctx: &ProbeContext) -> Option<()> {
+    retire(ctx, ctx.arg(0)?)
+}
+
+pub fn zeroed(ctx: &ProbeContext) -> Option<()> {
+    change(Kind::ZEROED, ctx.arg(0)?, NO_SLOT)
+}
+
+#[inline(always)]
+fn change(kind: u32, object: u64, slot: Slot) -> Option<()> {
+    let cpu = cpu();
+    let tally = tally(cpu)?;
+    let time_ns = now();
+    let record = Record {
+        kind,
+        cpu,
+        object,
+        time_ns,
+        connections: 0,
+        slot,
+        reserved: 0,
+    };
+    if !submit(tally, record) {
+        tally.lost_changes += 1;
+    }
+    Some(())
+}
