@@ -2,11 +2,16 @@
 
 use anyhow::Result;
 
-use crate::{exec, exec::progress, setup, test};
+use crate::{exec, exec::progress, paths::Workspace, setup, test};
 
 pub(crate) fn run() -> Result<()> {
     progress("format");
     exec::run(exec::cargo().args(["fmt", "--all", "--check"]))?;
+    exec::run(
+        exec::cargo()
+            .args(["fmt", "--check"])
+            .current_dir(Workspace::find()?.root.join("ipvs-sampler-ebpf")),
+    )?;
     progress("lints");
     exec::run(exec::cargo().args([
         "clippy",

@@ -5,10 +5,11 @@ use std::{
     path::PathBuf,
     process::Stdio,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::RecvTimeoutError,
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -45,7 +46,7 @@ pub(crate) struct Args {
 
 /// Longer than any test is silent, emulation included.
 const SILENCE: Duration = Duration::from_secs(180);
-const DEADLINE: Duration = Duration::from_secs(15 * 60);
+const DEADLINE: Duration = Duration::from_secs(25 * 60);
 
 /// How it went in one place.
 struct Report {
@@ -114,8 +115,7 @@ fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
         .map(|series| (*series, Kernel::get(*series)))
         .collect();
     let interrupted = terminal::interruption()?;
-    let mut reports = Vec::new();
-    for (series, kernel) in kernels {
+    in_parallel(kernels, |(series, kernel)| {
         let outcome = match kernel {
             Ok(kernel) => guest.run(&kernel, &interrupted)?,
             Err(error) if series.required() || !args.kernels.is_empty() => {
@@ -123,12 +123,43 @@ fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
             }
             Err(error) => Outcome::NotAvailable(format!("{error:#}")),
         };
-        reports.push(Report {
+        Ok(Report {
             place: series.name().to_owned(),
             outcome,
-        });
-    }
-    Ok(reports)
+        })
+    })
+}
+
+/// Does the work on each item, on as many at once as there are processors: an emulated machine keeps
+/// one of them busy. Results are in the items' order.
+fn in_parallel<Item: Send, Done: Send>(
+    items: Vec<Item>,
+    work: impl Fn(Item) -> Result<Done> + Sync,
+) -> Result<Vec<Done>> {
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let queue = Mutex::new(items.into_iter().enumerate());
+    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let mut done = thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers)
+            .map(|_| {
+                scope.spawn(|| {
+                    std::iter::from_fn(take)
+                        .map(|(index, item)| (index, work(item)))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let mut done = Vec::new();
+        for thread in threads {
+            match thread.join() {
+                Ok(results) => done.extend(results),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// What is booted in every kernel.
