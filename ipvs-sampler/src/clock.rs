@@ -89,6 +89,13 @@ impl Schedule {
         })
     }
 
+    /// How far away the next deadline may be.
+    #[must_use]
+    pub fn furthest(&self) -> i64 {
+        self.resolution
+            .map_or(self.interval, |resolution| resolution.min(self.interval))
+    }
+
     /// What is due at `now`. An interval that was overslept, or that a step of the clock jumped
     /// over, is due once.
     pub fn due(&mut self, now: i64) -> Due {
@@ -148,11 +155,12 @@ impl Timer {
         })
     }
 
-    /// Waits until `deadline`, in ns since 1970.
+    /// Waits until `deadline`, in ns since 1970, which was not further away than `furthest` ns when
+    /// it was thought of.
     ///
     /// # Errors
     /// When the kernel refuses the timer.
-    pub async fn wait(&self, deadline: i64) -> io::Result<Wake> {
+    pub async fn wait(&self, deadline: i64, furthest: i64) -> io::Result<Wake> {
         let at = Timespec {
             tv_sec: deadline.div_euclid(NANOSECONDS),
             tv_nsec: deadline.rem_euclid(NANOSECONDS),
@@ -169,6 +177,10 @@ impl Timer {
                 it_value: at,
             },
         )?;
+        // Had the clock been set back just before, the timer would not tell.
+        if deadline - read(ClockId::Realtime) > furthest {
+            return Ok(Wake::ClockSet);
+        }
         loop {
             let mut ready = self.timer.readable().await?;
             let mut expirations = [0; 8];
@@ -190,7 +202,7 @@ impl Timer {
 mod tests {
     use std::time::Duration;
 
-    use super::{Due, Schedule};
+    use super::{Due, Moment, Schedule, Timer, Wake};
 
     const MS: i64 = 1_000_000;
 
@@ -236,5 +248,21 @@ mod tests {
         assert_eq!(schedule.missed(200 * MS, 301 * MS), 1);
         assert_eq!(schedule.missed(200 * MS, 1000 * MS), 8);
         assert_eq!(schedule.missed(200 * MS, 100 * MS), 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_before_the_wait_does_not_stop_the_timer() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let wait = |ahead: i64| {
+            runtime.block_on(async {
+                let deadline = Moment::now().wall + ahead;
+                Timer::new()?.wait(deadline, 1000 * MS).await
+            })
+        };
+        assert_eq!(wait(3600 * 1000 * MS).unwrap(), Wake::ClockSet);
+        assert_eq!(wait(MS).unwrap(), Wake::Due);
     }
 }

@@ -172,7 +172,7 @@ async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
             _ = terminate.recv() => break,
             () = &mut end => break,
             () = sink.failed() => return Ok(()),
-            woken = timer.wait(deadline) => if woken.map_err(refused)? == Wake::ClockSet {
+            woken = timer.wait(deadline, schedule.furthest()) => if woken.map_err(refused)? == Wake::ClockSet {
                 deadline = Moment::now().wall;
             },
         }

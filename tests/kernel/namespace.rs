@@ -48,6 +48,8 @@ impl Director {
 
 impl Drop for Director {
     fn drop(&mut self) {
+        // The server's threads keep it alive, but it shall not keep the module.
+        sh(&format!("ip netns exec {} ipvsadm -C", self.name));
         let _ = std::process::Command::new("ip")
             .args(["netns", "del", self.name])
             .status();
