@@ -122,7 +122,7 @@ impl Sampler {
         let began = Moment::now();
         let mut now = began;
         if due == Due::Interval {
-            self.follow_namespace()?;
+            self.follow_namespace();
             self.try_again();
             self.cross_check(&began);
         }

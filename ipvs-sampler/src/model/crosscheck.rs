@@ -39,6 +39,9 @@ struct Entry {
     /// What was counted before the events began lies within these.
     least: i64,
     most: i64,
+    /// The smallest bound for `most` so far, that nothing has confirmed yet: between an event and the
+    /// live count of it the processor may have been taken away, for longer than a tick.
+    unconfirmed: i64,
     recent: Option<Past>,
     /// At least [`NETLINK_AGE`] old.
     old: Option<Past>,
@@ -93,11 +96,14 @@ impl Crosscheck {
                 zero: reading.zero[0],
                 least: i64::MIN,
                 most: i64::MAX,
+                unconfirmed: i64::MAX,
                 recent: None,
                 old: None,
             });
             entry.least = entry.least.max(signed(live) - signed(after));
-            entry.most = entry.most.min(signed(live) - signed(before));
+            let most = signed(live) - signed(before);
+            entry.most = entry.most.min(entry.unconfirmed.max(most));
+            entry.unconfirmed = entry.unconfirmed.min(most);
             if age {
                 let events = before;
                 entry.old = entry.recent.replace(Past { live, events });
@@ -253,6 +259,7 @@ mod tests {
     fn a_missed_event_is_a_difference_for_good() {
         let mut check = Crosscheck::default();
         observe(&mut check, 10, 100, 0, 0);
+        observe(&mut check, 15, 100, 0, 0);
         observe(&mut check, 20, 105, 4, 4);
         assert_eq!(check.differences().events_live, 1);
         check.forget(0);
@@ -265,7 +272,20 @@ mod tests {
         let mut check = Crosscheck::default();
         observe(&mut check, 10, 100, 0, 0);
         observe(&mut check, 20, 105, 7, 7);
+        // It might be on its way.
+        assert_eq!(check.differences().events_live, 0);
+        observe(&mut check, 30, 106, 8, 8);
         assert_eq!(check.differences().events_live, 2);
+    }
+
+    #[test]
+    fn a_connection_that_is_on_its_way_for_long_is_no_difference() {
+        let mut check = Crosscheck::default();
+        observe(&mut check, 10, 100, 0, 0);
+        observe(&mut check, 20, 104, 5, 5);
+        observe(&mut check, 30, 105, 5, 5);
+        observe(&mut check, 40, 109, 9, 9);
+        assert_eq!(check.differences().events_live, 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which of live, events and netlink is taken, and when that is thought over.
 
-use super::{NOT_LOADED, Sampler, open_netlink, prefix, within};
+use super::{Sampler, open_netlink, prefix, within};
 use crate::{
     cli::{Ebpf, Fields, Live},
     failure::Failure,
@@ -203,7 +203,7 @@ impl Sampler {
     }
 
     /// Goes where the chosen network namespace leads now.
-    pub(super) fn follow_namespace(&mut self) -> Result<(), Failure> {
+    pub(super) fn follow_namespace(&mut self) {
         match self.namespace.follow() {
             Change::None => {}
             Change::Gone => {
@@ -211,15 +211,16 @@ impl Sampler {
                 self.wait("the network namespace is gone");
             }
             Change::Replaced => {
-                self.netlink = Some(open_netlink(&self.namespace)?);
-                self.wait(NOT_LOADED);
-                log::warn!(
-                    "{}it is another one of this name now",
-                    prefix(&self.namespace)
-                );
+                self.netlink = None;
+                self.wait("the network namespace is another one of this name now");
             }
         }
-        Ok(())
+        if self.netlink.is_none() && self.namespace.exists() {
+            match open_netlink(&self.namespace) {
+                Ok(netlink) => self.netlink = Some(netlink),
+                Err(_) => self.wait("the network namespace cannot be entered"),
+            }
+        }
     }
 
     /// How many slots the last dump's services and destinations take.

@@ -71,6 +71,13 @@ impl Namespace {
         self.chosen.as_ref().map(|chosen| chosen.label.as_str())
     }
 
+    /// Whether there is one to enter.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        let chosen = self.chosen.as_ref();
+        chosen.is_none_or(|chosen| chosen.namespace.is_some())
+    }
+
     /// Does some work with the calling thread inside.
     ///
     /// # Errors
