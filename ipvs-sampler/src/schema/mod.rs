@@ -50,10 +50,6 @@ impl<'a> ServiceRow<'a> {
             interval: Interval::default(),
         }
     }
-
-    fn peak(&self, of: fn(&Peak) -> Option<u64>) -> Value<'static> {
-        optional(self.interval.peak.as_ref().and_then(of))
-    }
 }
 
 impl<'a> DestinationRow<'a> {
@@ -65,10 +61,6 @@ impl<'a> DestinationRow<'a> {
             destination,
             interval: Interval::default(),
         }
-    }
-
-    fn peak(&self, of: fn(&Peak) -> Option<u64>) -> Value<'static> {
-        optional(self.interval.peak.as_ref().and_then(of))
     }
 
     fn arrivals(&self, of: fn(&ArrivalSummary) -> Option<u64>) -> Value<'static> {

@@ -1,5 +1,6 @@
 //! The two tables, and what their tags have in common.
 
+mod common;
 mod destination;
 mod service;
 

@@ -1,7 +1,7 @@
 //! One line per destination.
 
-use super::{address, family, fwmark, port, protocol};
-use crate::schema::FieldSet::{All, Extended, Scheduled};
+use super::{address, common::Common, family, fwmark, port, protocol};
+use crate::schema::FieldSet::{All, Extended};
 use crate::schema::Value::{Absent, Text, Unsigned};
 use crate::schema::{DestinationRow, Field, Measurement, Tag, TagValue, words};
 
@@ -61,36 +61,11 @@ impl<'a> DestinationRow<'a> {
                 set: All,
                 value: |row| Unsigned(row.destination.active_connections.into()),
             },
-            Field {
-                name: "bytes_in",
-                help: "bytes towards the real server since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.destination.stats.bytes_in),
-            },
-            Field {
-                name: "bytes_out",
-                help: "bytes back since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.destination.stats.bytes_out),
-            },
-            Field {
-                name: "bytes_per_second_in",
-                help: "bytes towards the real server per second",
-                set: Extended,
-                value: |row| Unsigned(row.destination.stats.bytes_in_per_second),
-            },
-            Field {
-                name: "bytes_per_second_out",
-                help: "bytes back per second",
-                set: Extended,
-                value: |row| Unsigned(row.destination.stats.bytes_out_per_second),
-            },
-            Field {
-                name: "connections",
-                help: "connections scheduled since creation or zeroing",
-                set: Scheduled,
-                value: |row| Unsigned(row.destination.stats.connections),
-            },
+            Common::BYTES_IN,
+            Common::BYTES_OUT,
+            Common::BYTES_PER_SECOND_IN,
+            Common::BYTES_PER_SECOND_OUT,
+            Common::CONNECTIONS,
             Field {
                 name: "connections_10ms_max",
                 help: "most connections in any ten milliseconds since the last complete snapshot",
@@ -103,18 +78,8 @@ impl<'a> DestinationRow<'a> {
                 set: Extended,
                 value: |row| row.arrivals(|arrivals| Some(arrivals.most_in_1ms.into())),
             },
-            Field {
-                name: "cps",
-                help: "connections scheduled per second",
-                set: Scheduled,
-                value: |row| Unsigned(row.destination.stats.connections_per_second),
-            },
-            Field {
-                name: "cps_max",
-                help: "highest connections per second of any tick since the last complete snapshot",
-                set: Extended,
-                value: |row| row.peak(|peak| Some(peak.connections)),
-            },
+            Common::CPS,
+            Common::CPS_MAX,
             Field {
                 name: "forwarding",
                 help: "masq, local, tunnel, route, bypass or unknown",
@@ -173,42 +138,12 @@ impl<'a> DestinationRow<'a> {
                 set: Extended,
                 value: |row| Unsigned(row.destination.persistent_connections.into()),
             },
-            Field {
-                name: "pkts_in",
-                help: "packets towards the real server since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.destination.stats.packets_in),
-            },
-            Field {
-                name: "pkts_out",
-                help: "packets back since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.destination.stats.packets_out),
-            },
-            Field {
-                name: "pps_in",
-                help: "packets towards the real server per second",
-                set: All,
-                value: |row| Unsigned(row.destination.stats.packets_in_per_second),
-            },
-            Field {
-                name: "pps_in_max",
-                help: "highest pps_in of any tick since the last complete snapshot; in mode live",
-                set: Extended,
-                value: |row| row.peak(|peak| peak.packets_in),
-            },
-            Field {
-                name: "pps_out",
-                help: "packets back per second",
-                set: All,
-                value: |row| Unsigned(row.destination.stats.packets_out_per_second),
-            },
-            Field {
-                name: "pps_out_max",
-                help: "highest pps_out of any tick since the last complete snapshot; in mode live",
-                set: Extended,
-                value: |row| row.peak(|peak| peak.packets_out),
-            },
+            Common::PKTS_IN,
+            Common::PKTS_OUT,
+            Common::PPS_IN,
+            Common::PPS_IN_MAX,
+            Common::PPS_OUT,
+            Common::PPS_OUT_MAX,
             Field {
                 name: "upper_threshold",
                 help: "no new connections above so many; 0 means no limit",

@@ -1,7 +1,7 @@
 //! One line per virtual service.
 
-use super::{address, family, fwmark, port, protocol};
-use crate::schema::FieldSet::{All, Extended, Scheduled};
+use super::{address, common::Common, family, fwmark, port, protocol};
+use crate::schema::FieldSet::Extended;
 use crate::schema::Value::Unsigned;
 use crate::schema::{Field, Measurement, ServiceRow, Tag, TagValue};
 
@@ -52,90 +52,25 @@ impl<'a> ServiceRow<'a> {
             },
         ],
         fields: &[
-            Field {
-                name: "bytes_in",
-                help: "bytes towards real servers since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.service.stats.bytes_in),
-            },
-            Field {
-                name: "bytes_out",
-                help: "bytes back since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.service.stats.bytes_out),
-            },
-            Field {
-                name: "bytes_per_second_in",
-                help: "bytes towards real servers per second",
-                set: Extended,
-                value: |row| Unsigned(row.service.stats.bytes_in_per_second),
-            },
-            Field {
-                name: "bytes_per_second_out",
-                help: "bytes back per second",
-                set: Extended,
-                value: |row| Unsigned(row.service.stats.bytes_out_per_second),
-            },
-            Field {
-                name: "connections",
-                help: "connections scheduled since creation or zeroing",
-                set: Scheduled,
-                value: |row| Unsigned(row.service.stats.connections),
-            },
-            Field {
-                name: "cps",
-                help: "connections scheduled per second",
-                set: Scheduled,
-                value: |row| Unsigned(row.service.stats.connections_per_second),
-            },
-            Field {
-                name: "cps_max",
-                help: "highest connections per second of any tick since the last complete snapshot",
-                set: Extended,
-                value: |row| row.peak(|peak| Some(peak.connections)),
-            },
+            Common::BYTES_IN,
+            Common::BYTES_OUT,
+            Common::BYTES_PER_SECOND_IN,
+            Common::BYTES_PER_SECOND_OUT,
+            Common::CONNECTIONS,
+            Common::CPS,
+            Common::CPS_MAX,
             Field {
                 name: "flags",
                 help: "IP_VS_SVC_F_* bits: 1 persistent, 4 one-packet, 8 and up the scheduler's",
                 set: Extended,
                 value: |row| Unsigned(row.service.flags.into()),
             },
-            Field {
-                name: "pkts_in",
-                help: "packets towards real servers since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.service.stats.packets_in),
-            },
-            Field {
-                name: "pkts_out",
-                help: "packets back since creation or zeroing",
-                set: All,
-                value: |row| Unsigned(row.service.stats.packets_out),
-            },
-            Field {
-                name: "pps_in",
-                help: "packets towards real servers per second",
-                set: All,
-                value: |row| Unsigned(row.service.stats.packets_in_per_second),
-            },
-            Field {
-                name: "pps_in_max",
-                help: "highest pps_in of any tick since the last complete snapshot; in mode live",
-                set: Extended,
-                value: |row| row.peak(|peak| peak.packets_in),
-            },
-            Field {
-                name: "pps_out",
-                help: "packets back per second",
-                set: All,
-                value: |row| Unsigned(row.service.stats.packets_out_per_second),
-            },
-            Field {
-                name: "pps_out_max",
-                help: "highest pps_out of any tick since the last complete snapshot; in mode live",
-                set: Extended,
-                value: |row| row.peak(|peak| peak.packets_out),
-            },
+            Common::PKTS_IN,
+            Common::PKTS_OUT,
+            Common::PPS_IN,
+            Common::PPS_IN_MAX,
+            Common::PPS_OUT,
+            Common::PPS_OUT_MAX,
             Field {
                 name: "timeout",
                 help: "persistence timeout in seconds",
