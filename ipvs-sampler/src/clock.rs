@@ -169,15 +169,22 @@ impl Timer {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        timerfd_settime(
+        let armed = timerfd_settime(
             self.timer.get_ref(),
             TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET,
             &Itimerspec {
                 it_interval: once,
                 it_value: at,
             },
-        )?;
-        // Had the clock been set back just before, the timer would not tell.
+        );
+        match armed {
+            Ok(_) => {}
+            // timerfd_setup (fs/timerfd.c) says so when the clock was set since the last wait.
+            Err(Errno::CANCELED) => return Ok(Wake::ClockSet),
+            Err(error) => return Err(error.into()),
+        }
+        // Nobody tells when the clock was set back after the deadline was thought of and before the
+        // first wait.
         if deadline - read(ClockId::Realtime) > furthest {
             return Ok(Wake::ClockSet);
         }

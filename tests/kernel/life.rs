@@ -209,16 +209,13 @@ fn the_wall_clock_is_set_forth_and_back() {
     let sampler = Sampler::live("--interval 1s --resolution 50ms");
     let load = traffic::Load::start(&["10.0.0.1:80"]);
     thread::sleep(Duration::from_secs(1));
-    let step = |by: i64| {
+    let set = |by: i64| {
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .expect("after 1970")
             .as_secs();
-        sh(&format!(
-            "date -s @{}",
-            i64::try_from(now).expect("a time") + by
-        ));
-        thread::sleep(Duration::from_millis(1500));
+        let then = i64::try_from(now).expect("a time") + by;
+        sh(&format!("date -s @{then}"));
     };
     let fastest = |lines: &[Line]| {
         about(lines, "TCP 10.0.0.1:80", "10.1.0.41:80")
@@ -227,7 +224,13 @@ fn the_wall_clock_is_set_forth_and_back() {
     };
     let before = fastest(&sampler.lines());
     for by in [3600, -7200, 3600 - 4] {
-        step(by);
+        set(by);
+        thread::sleep(Duration::from_millis(1500));
+    }
+    // Often, so that some fall into a tick.
+    for _ in 0..20 {
+        set(30);
+        set(-30);
     }
     drop(load);
     becomes_equal(&sampler);
@@ -241,7 +244,7 @@ fn the_wall_clock_is_set_forth_and_back() {
     );
     let report = ended.lines.last().expect("lines");
     assert_eq!(report.texts["mode"], "live");
-    assert!(report.number("ticks_missed") < 100, "{report:?}");
+    assert!(report.number("ticks_missed") < 200, "{report:?}");
     assert!(report.number("ticks") > 60, "{report:?}");
 }
 
