@@ -99,9 +99,10 @@ pub struct Run {
     /// End after so many complete snapshots (without IPVS there are none)
     #[arg(long, value_name = "SNAPSHOTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Where to write: stdout or file:PATH
-    #[arg(long, default_value = "stdout")]
-    pub output: Target,
+    /// Where to write: stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT or
+    /// udp://HOST:PORT. May be repeated
+    #[arg(long, value_name = "OUTPUT", default_value = "stdout")]
+    pub output: Vec<Target>,
     /// Show the eBPF programs' own messages on standard error: those of this level (error, warn,
     /// info, debug or trace) and the more serious ones
     #[arg(long, value_name = "LEVEL")]

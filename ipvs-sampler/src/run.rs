@@ -15,8 +15,8 @@ use crate::{
     failure::Failure,
     model::Snapshot,
     sampler::{DUMP_LIMIT, Sampler, cannot_enter, netmask, within},
-    schema::{DestinationRow, FieldSet, ServiceRow, TagStyle},
-    sink::Sink,
+    schema::{self, DestinationRow, FieldSet, ServiceRow, TagStyle, TagValue},
+    sink::Sinks,
     source::{namespace::Namespace, netlink::Netlink},
 };
 
@@ -113,25 +113,22 @@ pub fn run(options: Run) -> Result<(), Failure> {
 }
 
 async fn sample(options: Run) -> Result<(), Failure> {
-    let target = options.output.to_string();
-    let sink = options
-        .output
-        .open()
-        .and_then(Sink::new)
-        .map_err(|error| Failure::Output {
-            target: target.clone(),
-            error,
-        })?;
-    let outcome = drive(options, &sink).await;
+    let failed = |(target, error)| Failure::Output { target, error };
+    let sinks = Sinks::open(&options.output).map_err(failed)?;
+    let outcome = drive(options, &sinks).await;
     // Whatever happened, what is queued goes out; the first failure is the one to tell.
-    let written = ended(sink.close(DRAIN_LIMIT), &target);
+    let written = match sinks.close(DRAIN_LIMIT) {
+        Ok(()) => Ok(()),
+        Err((target, error)) => ended(Err(error), &target),
+    };
     outcome.and(written)
 }
 
 /// Ticks until something ends it.
-async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
+async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(refused)?;
     let timer = Timer::new().map_err(refused)?;
     let mut end = std::pin::pin!(end(options.for_));
     let mut left = options.count;
@@ -146,13 +143,16 @@ async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
     let mut deadline = Moment::now().wall;
     let mut schedule = Schedule::new(interval, resolution(&samplers), deadline);
     let mut due = Due::Interval;
-    loop {
+    'ticks: loop {
         let mut complete = true;
         for sampler in &mut samplers {
-            sampler.dropped(sink.dropped_lines());
+            sampler.dropped(sinks.dropped_lines());
             complete &= sampler.tick(due, deadline, &mut batch)?;
         }
-        sink.push(&mut batch);
+        if due == Due::Interval {
+            report_outputs(sinks, &mut batch);
+        }
+        sinks.push(&mut batch);
         if complete && let Some(left) = &mut left {
             *left -= 1;
             if *left == 0 {
@@ -166,15 +166,24 @@ async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
         }
         schedule.set_resolution(resolution(&samplers));
         deadline = schedule.next(now);
-        tokio::select! {
-            biased;
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            () = &mut end => break,
-            () = sink.failed() => return Ok(()),
-            woken = timer.wait(deadline, schedule.furthest()) => if woken.map_err(refused)? == Wake::ClockSet {
-                deadline = Moment::now().wall;
-            },
+        loop {
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => break 'ticks,
+                _ = terminate.recv() => break 'ticks,
+                () = &mut end => break 'ticks,
+                () = sinks.failed() => return Ok(()),
+                _ = hang_up.recv() => {
+                    sinks.reopen();
+                    continue;
+                }
+                woken = timer.wait(deadline, schedule.furthest()) => {
+                    if woken.map_err(refused)? == Wake::ClockSet {
+                        deadline = Moment::now().wall;
+                    }
+                    break;
+                }
+            }
         }
         due = schedule.due(Moment::now().wall);
     }
@@ -182,8 +191,22 @@ async fn drive(options: Run, sink: &Sink) -> Result<(), Failure> {
     for sampler in &mut samplers {
         sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;
     }
-    sink.push(&mut batch);
+    sinks.push(&mut batch);
     Ok(())
+}
+
+/// A line for each output, how it is doing.
+fn report_outputs(sinks: &Sinks, batch: &mut Vec<u8>) {
+    let now = Moment::now().wall;
+    for report in sinks.reports() {
+        Influx::fields(
+            batch,
+            schema::sampler::OUTPUT_MEASUREMENT,
+            &[("output", TagValue::Text(&report.label))],
+            &schema::sampler::output_fields(&report),
+            now,
+        );
+    }
 }
 
 fn refused(error: io::Error) -> Failure {

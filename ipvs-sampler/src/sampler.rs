@@ -301,8 +301,14 @@ impl Sampler {
             differences: (self.mode == Mode::Live).then(|| self.crosscheck.differences()),
         };
         let fields = schema::sampler::fields(&self.health, &report);
-        self.encoder
-            .fields(batch, schema::sampler::MEASUREMENT, &fields, now.wall);
+        let tags = [("netns", self.encoder.style.netns())];
+        Influx::fields(
+            batch,
+            schema::sampler::MEASUREMENT,
+            &tags,
+            &fields,
+            now.wall,
+        );
         self.health.end_interval();
     }
 

@@ -37,12 +37,12 @@ impl Influx {
         self.line(out, &DestinationRow::MEASUREMENT, row, set, timestamp_ns);
     }
 
-    /// Appends one line without tags but `netns`, or nothing when there is no field. `measurement` and
-    /// names must not be empty.
+    /// Appends one line, or nothing when there is no field. Tags have to be sorted by name;
+    /// `measurement` and names must not be empty.
     pub fn fields(
-        &self,
         out: &mut Vec<u8>,
         measurement: &str,
+        tags: &[(&str, TagValue<'_>)],
         fields: &[(&str, Value<'_>)],
         timestamp_ns: i64,
     ) {
@@ -50,7 +50,9 @@ impl Influx {
             return;
         }
         append_escaped(out, measurement, b" ,");
-        append_tag(out, "netns", self.style.netns());
+        for (name, value) in tags {
+            append_tag(out, name, *value);
+        }
         let mut separator = b' ';
         for (name, value) in fields {
             append_field(out, &mut separator, name, *value);

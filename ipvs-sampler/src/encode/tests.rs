@@ -235,9 +235,10 @@ fn extended_fields_are_what_telegraf_leaves_out() {
         interval,
     };
     influx.destination(&mut out, &row, FieldSet::Extended, -1);
-    influx.fields(
+    Influx::fields(
         &mut out,
         "ipvs_sampler",
+        &[("netns", influx.style.netns())],
         &[("ticks", Value::Unsigned(1))],
         -1,
     );
@@ -269,8 +270,8 @@ fn own_fields_are_escaped() {
         ("a,b c=d", Value::Integer(-1)),
         ("mode", Value::Text("no \"probe\": C:\\ ,=\n")),
     ];
-    Influx::default().fields(&mut out, "ipvs_sampler", &fields, TIMESTAMP);
-    Influx::default().fields(&mut out, "ipvs_sampler", &[], TIMESTAMP);
+    Influx::fields(&mut out, "ipvs_sampler", &[], &fields, TIMESTAMP);
+    Influx::fields(&mut out, "ipvs_sampler", &[], &[], TIMESTAMP);
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "ipvs_sampler dumps=9223372036854775807i,a\\,b\\ c\\=d=-1i,\
@@ -331,7 +332,7 @@ proptest! {
     ) {
         let mut out = Vec::new();
         let fields = [(name.as_str(), Value::Text(&text))];
-        Influx::default().fields(&mut out, "ipvs_sampler", &fields, TIMESTAMP);
+        Influx::fields(&mut out, "ipvs_sampler", &[], &fields, TIMESTAMP);
         let out = String::from_utf8(out).unwrap();
         let parsed = influxdb_line_protocol::parse_lines(&out).next().unwrap().unwrap();
         let (key, value) = &parsed.field_set[0];

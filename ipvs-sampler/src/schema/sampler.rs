@@ -6,6 +6,7 @@ use crate::{
     events::Counts,
     health::{Health, Report},
     model::Differences,
+    sink,
 };
 
 /// Its name. It has no tags but `netns`, when one was chosen.
@@ -83,6 +84,27 @@ pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value
         ("ticks", number(health.ticks)),
         ("ticks_missed", number(health.ticks_missed)),
         ("version", Value::Text(env!("CARGO_PKG_VERSION"))),
+    ]
+}
+
+/// The measurement about one output. Its tag is `output`.
+pub const OUTPUT_MEASUREMENT: &str = "ipvs_sampler_output";
+
+/// The fields about one output, sorted by name. Counts are since the start.
+#[must_use]
+pub fn output_fields(report: &sink::Report) -> [(&'static str, Value<'static>); 5] {
+    let sink::Counts {
+        written,
+        dropped,
+        rejected,
+        retries,
+    } = report.counts;
+    [
+        ("bytes_waiting", Value::Unsigned(report.waiting as u64)),
+        ("lines_dropped", Value::Unsigned(dropped)),
+        ("lines_rejected", Value::Unsigned(rejected)),
+        ("lines_written", Value::Unsigned(written)),
+        ("retries", Value::Unsigned(retries)),
     ]
 }
 

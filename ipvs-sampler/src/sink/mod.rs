@@ -1,125 +1,277 @@
-//! Bytes out. The loop hands over whole batches and never waits for whoever reads them.
+//! Bytes out. The loop hands over whole batches and never waits for whoever reads them: each output
+//! has a queue and a thread of its own.
 
+mod datagram;
+mod file;
+mod influx;
 mod queue;
+mod retry;
+mod stream;
 mod target;
 
 use std::{
-    io::{self, Write},
+    io::{self, Write as _},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use queue::Queue;
+pub use queue::Counts;
+use queue::{Queue, lines};
 pub use target::Target;
+use tokio::sync::Notify;
 
 /// How many bytes may wait for a slow reader. Above that the oldest batch goes, and is counted.
 const MOST_BYTES_WAITING: usize = 64 * 1024 * 1024;
 
+/// What can be written to. It heals what can be healed, counts what is lost, and returns only what
+/// ends the program.
+trait Output: Send {
+    /// Writes a batch of whole lines, however long that takes.
+    fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()>;
+
+    /// Whether it would rather have many batches at once.
+    fn gather(&self) -> Option<Gather> {
+        None
+    }
+}
+
+/// How an output would have its batches.
+#[derive(Clone, Copy, Debug)]
+struct Gather {
+    /// Not more often than that, as long as there is not more than
+    every: Duration,
+    /// so many bytes, which is the most it would have at once.
+    most_bytes: usize,
+}
+
+/// All outputs.
+pub struct Sinks {
+    sinks: Vec<Sink>,
+    failed: Arc<Notify>,
+}
+
 /// A writer on a thread of its own behind a bounded queue.
-pub struct Sink {
+struct Sink {
+    label: String,
     queue: Arc<Queue>,
 }
 
-impl Sink {
-    /// Starts writing to `output`.
+/// How an output is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Which output.
+    pub label: String,
+    /// What became of its lines.
+    pub counts: Counts,
+    /// Bytes that wait for it.
+    pub waiting: usize,
+}
+
+impl Sinks {
+    /// Opens all targets and starts writing to them.
     ///
     /// # Errors
-    /// When no thread can be started.
-    pub fn new(output: Box<dyn Write + Send>) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(MOST_BYTES_WAITING));
+    /// Which one cannot be opened, and why.
+    pub fn open(targets: &[Target]) -> Result<Self, (String, io::Error)> {
+        let failed = Arc::new(Notify::new());
+        let open = |target: &Target| {
+            let output = target.open()?;
+            Sink::new(target.to_string(), output, &failed)
+        };
+        let sinks = targets
+            .iter()
+            .map(|target| open(target).map_err(|error| (target.to_string(), error)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { sinks, failed })
+    }
+
+    /// Hands a batch of whole lines to each output and leaves an empty buffer in its place.
+    pub fn push(&self, batch: &mut Vec<u8>) {
+        let Some((last, others)) = self.sinks.split_last().filter(|_| !batch.is_empty()) else {
+            return;
+        };
+        for sink in others {
+            sink.queue.push_copy(batch);
+        }
+        last.queue.push(batch);
+    }
+
+    /// How each is doing.
+    pub fn reports(&self) -> impl Iterator<Item = Report> {
+        self.sinks.iter().map(|sink| {
+            let (counts, waiting) = sink.queue.counts();
+            Report {
+                label: sink.label.clone(),
+                counts,
+                waiting,
+            }
+        })
+    }
+
+    /// Lines that were given up, over all outputs.
+    #[must_use]
+    pub fn dropped_lines(&self) -> u64 {
+        let counts = self.sinks.iter().map(|sink| sink.queue.counts().0);
+        counts.map(|counts| counts.dropped + counts.rejected).sum()
+    }
+
+    /// Files are to be opened anew: somebody has moved them away.
+    pub fn reopen(&self) {
+        for sink in &self.sinks {
+            sink.queue.reopen();
+        }
+    }
+
+    /// Waits for an output to fail for good. The error is kept for [`Sinks::close`].
+    pub async fn failed(&self) {
+        self.failed.notified().await;
+    }
+
+    /// Lets the writers finish what waits, for at most `patience` together.
+    ///
+    /// # Errors
+    /// Which one failed, and how: `TimedOut` when it did not finish.
+    pub fn close(&self, patience: Duration) -> Result<(), (String, io::Error)> {
+        let deadline = Instant::now() + patience;
+        for sink in &self.sinks {
+            sink.queue.close();
+        }
+        let mut outcome = Ok(());
+        for sink in &self.sinks {
+            let finished = sink.queue.finished(deadline);
+            let finished = finished.map_err(|error| (sink.label.clone(), error));
+            outcome = outcome.and(finished);
+        }
+        outcome
+    }
+}
+
+impl Sink {
+    fn new(label: String, output: Box<dyn Output>, failed: &Arc<Notify>) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(MOST_BYTES_WAITING, Arc::clone(failed)));
         let shared = Arc::clone(&queue);
         thread::Builder::new()
             .name("output".into())
             .spawn(move || write(&shared, output))?;
-        Ok(Self { queue })
-    }
-
-    /// Hands a batch of whole lines over and leaves an empty buffer in its place.
-    pub fn push(&self, batch: &mut Vec<u8>) {
-        if !batch.is_empty() {
-            self.queue.push(batch);
-        }
-    }
-
-    /// Lines that were dropped because the reader was too slow.
-    #[must_use]
-    pub fn dropped_lines(&self) -> u64 {
-        self.queue.dropped_lines()
-    }
-
-    /// Waits for the output to fail. The error is kept for [`Sink::close`].
-    pub async fn failed(&self) {
-        self.queue.failed().await;
-    }
-
-    /// Lets the writer finish what waits, for at most `patience`.
-    ///
-    /// # Errors
-    /// What the writer failed with, or `TimedOut` when it did not finish.
-    pub fn close(&self, patience: Duration) -> io::Result<()> {
-        self.queue.close(patience)
+        Ok(Self { label, queue })
     }
 }
 
-fn write(queue: &Queue, mut output: Box<dyn Write + Send>) {
+fn write(queue: &Queue, mut output: Box<dyn Output>) {
     let mut batch = Vec::new();
     let mut result = Ok(());
+    let mut last = Instant::now();
     while result.is_ok() && queue.take(&mut batch) {
-        result = output.write_all(&batch).and_then(|()| output.flush());
+        if let Some(Gather { every, most_bytes }) = output.gather() {
+            queue.gather(&mut batch, last + every, most_bytes);
+            last = Instant::now();
+        }
+        result = output.write(&batch, queue);
     }
     queue.finish(result);
+}
+
+/// Standard output. Its reader is whoever started the program: when it fails, there is no use in
+/// going on.
+struct Stdout;
+
+impl Output for Stdout {
+    fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(batch).and_then(|()| stdout.flush())?;
+        queue.written(lines(batch));
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
-        io::{self, Write},
-        sync::mpsc,
-        time::Duration,
+        io,
+        sync::{Arc, mpsc},
+        time::{Duration, Instant},
     };
 
-    use super::Sink;
+    use super::{Output, Queue, Sink, Sinks, lines};
 
     struct Collect(mpsc::Sender<Vec<u8>>);
 
-    impl Write for Collect {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    impl Output for Collect {
+        fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
             self.0
-                .send(bytes.to_vec())
+                .send(batch.to_vec())
                 .map_err(|_| io::ErrorKind::BrokenPipe)?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
+            queue.written(lines(batch));
             Ok(())
         }
     }
 
-    #[test]
-    fn closing_writes_what_waits() {
+    fn collect() -> (Box<dyn Output>, mpsc::Receiver<Vec<u8>>) {
         let (sender, written) = mpsc::channel();
-        let sink = Sink::new(Box::new(Collect(sender))).unwrap();
-        for line in [b"one\n".to_vec(), b"two\n".to_vec()] {
-            let mut batch = line;
-            sink.push(&mut batch);
+        (Box::new(Collect(sender)), written)
+    }
+
+    fn sinks(outputs: Vec<Box<dyn Output>>) -> Sinks {
+        let failed = Arc::default();
+        let sink = |output| Sink::new("test".into(), output, &failed).unwrap();
+        Sinks {
+            sinks: outputs.into_iter().map(sink).collect(),
+            failed,
+        }
+    }
+
+    #[test]
+    fn each_output_gets_everything_and_closing_writes_what_waits() {
+        let ((one, first), (two, second)) = (collect(), collect());
+        let sinks = sinks(vec![one, two]);
+        for line in ["one\n", "two\n"] {
+            let mut batch = line.as_bytes().to_vec();
+            sinks.push(&mut batch);
             assert!(batch.is_empty());
         }
-        sink.close(Duration::from_secs(60)).unwrap();
-        assert_eq!(written.iter().collect::<Vec<_>>().concat(), b"one\ntwo\n");
+        sinks.close(Duration::from_secs(60)).unwrap();
+        for report in sinks.reports() {
+            assert_eq!((report.counts.written, report.waiting), (2, 0));
+        }
+        drop(sinks);
+        for written in [first, second] {
+            assert_eq!(written.iter().collect::<Vec<_>>().concat(), b"one\ntwo\n");
+        }
+    }
+
+    #[test]
+    fn one_that_stalls_delays_no_other() {
+        struct Stalled;
+        impl Output for Stalled {
+            fn write(&mut self, _: &[u8], queue: &Queue) -> io::Result<()> {
+                while queue.pause(Duration::from_secs(3600)) {}
+                Ok(())
+            }
+        }
+        let (other, written) = collect();
+        let sinks = sinks(vec![Box::new(Stalled), other]);
+        let begin = Instant::now();
+        sinks.push(&mut b"line\n".to_vec());
+        assert_eq!(written.recv().unwrap(), b"line\n");
+        sinks.close(Duration::from_secs(60)).unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(3600));
     }
 
     #[test]
     fn a_failure_is_told_and_kept() {
-        let (sender, written) = mpsc::channel();
+        let (output, written) = collect();
         drop(written);
-        let sink = Sink::new(Box::new(Collect(sender))).unwrap();
-        sink.push(&mut b"lost\n".to_vec());
+        let sinks = sinks(vec![output]);
+        sinks.push(&mut b"lost\n".to_vec());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        runtime.block_on(sink.failed());
-        let error = sink.close(Duration::from_secs(60)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        runtime.block_on(sinks.failed());
+        let (label, error) = sinks.close(Duration::from_secs(60)).unwrap_err();
+        assert_eq!(
+            (label.as_str(), error.kind()),
+            ("test", io::ErrorKind::BrokenPipe)
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! Batches that wait for the writer: bounded in bytes, the oldest gives way.
+//! Batches that wait for one output's writer: bounded in bytes, the oldest gives way.
 
 use std::{
     collections::VecDeque,
     io,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,8 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// Something for the writer, or for who waits for it to finish.
     changed: Condvar,
-    failed: Notify,
+    /// Shared by all outputs.
+    failed: Arc<Notify>,
     most_bytes: usize,
 }
 
@@ -23,19 +24,40 @@ struct State {
     bytes: usize,
     /// A written batch's memory, for the next one.
     spare: Vec<u8>,
-    dropped_lines: u64,
+    counts: Counts,
+    reopen: bool,
     closed: bool,
     result: Option<io::Result<()>>,
 }
 
+/// What became of an output's lines since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines that the other side, or the system for it, has taken.
+    pub written: u64,
+    /// Lines given up: the queue was full, the disk was full, or nobody took the datagram.
+    pub dropped: u64,
+    /// Lines that the other side refused for good.
+    pub rejected: u64,
+    /// Times that something was tried again: a connection made anew, a request repeated.
+    pub retries: u64,
+}
+
 impl Queue {
-    pub(super) fn new(most_bytes: usize) -> Self {
+    /// A queue for so many bytes, that tells `failed` when its writer fails.
+    pub(super) fn new(most_bytes: usize, failed: Arc<Notify>) -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
-            failed: Notify::new(),
+            failed,
             most_bytes,
         }
+    }
+
+    /// For a test of an output by itself.
+    #[cfg(test)]
+    pub(super) fn alone() -> Self {
+        Self::new(usize::MAX, Arc::default())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -43,24 +65,28 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts a batch in and leaves an empty buffer in its place.
     pub(super) fn push(&self, batch: &mut Vec<u8>) {
         let mut state = self.lock();
         let empty = std::mem::take(&mut state.spare);
         let full = std::mem::replace(batch, empty);
-        state.bytes += full.len();
-        state.batches.push_back(full);
-        while state.bytes > self.most_bytes {
-            let Some(oldest) = state.batches.pop_front() else {
-                break;
-            };
-            state.bytes -= oldest.len();
-            state.dropped_lines += lines(&oldest);
-        }
+        state.add(full, self.most_bytes);
         self.changed.notify_all();
     }
 
-    pub(super) fn dropped_lines(&self) -> u64 {
-        self.lock().dropped_lines
+    /// Puts a copy of a batch in.
+    pub(super) fn push_copy(&self, batch: &[u8]) {
+        let mut state = self.lock();
+        let mut copy = std::mem::take(&mut state.spare);
+        copy.extend_from_slice(batch);
+        state.add(copy, self.most_bytes);
+        self.changed.notify_all();
+    }
+
+    /// What became of the lines so far, and how many bytes wait.
+    pub(super) fn counts(&self) -> (Counts, usize) {
+        let state = self.lock();
+        (state.counts, state.bytes)
     }
 
     /// For the writer: swaps the batch it has written for the next one; `false` when there will be
@@ -84,6 +110,79 @@ impl Queue {
         }
     }
 
+    /// For the writer: waits for more until `deadline`, or until there is as much as it would have,
+    /// and appends what fits.
+    pub(super) fn gather(&self, batch: &mut Vec<u8>, deadline: Instant, most_bytes: usize) {
+        let mut state = self.lock();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.closed || left.is_zero() || batch.len() + state.bytes >= most_bytes {
+                break;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        while let Some(next) = state.batches.front()
+            && batch.len() + next.len() <= most_bytes
+            && let Some(next) = state.batches.pop_front()
+        {
+            state.bytes -= next.len();
+            batch.extend_from_slice(&next);
+        }
+    }
+
+    /// For the writer: lines that were taken by the other side.
+    pub(super) fn written(&self, lines: u64) {
+        self.lock().counts.written += lines;
+    }
+
+    /// For the writer: lines given up.
+    pub(super) fn dropped(&self, lines: u64) {
+        self.lock().counts.dropped += lines;
+    }
+
+    /// For the writer: lines refused for good.
+    pub(super) fn rejected(&self, lines: u64) {
+        self.lock().counts.rejected += lines;
+    }
+
+    /// For the writer: something has to be tried again, after a while, but not when it is asked to
+    /// finish: then `false`.
+    pub(super) fn pause(&self, length: Duration) -> bool {
+        let deadline = Instant::now() + length;
+        let mut state = self.lock();
+        state.counts.retries += 1;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.closed || left.is_zero() {
+                return !state.closed;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// For the writer: whether it is to finish.
+    pub(super) fn closing(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// What the writer has open is to be opened anew before its next batch.
+    pub(super) fn reopen(&self) {
+        self.lock().reopen = true;
+    }
+
+    /// For the writer: whether that was asked for since the last time.
+    pub(super) fn wants_reopening(&self) -> bool {
+        std::mem::take(&mut self.lock().reopen)
+    }
+
     /// For the writer: its last word.
     pub(super) fn finish(&self, result: io::Result<()>) {
         if result.is_err() {
@@ -93,15 +192,15 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    pub(super) async fn failed(&self) {
-        self.failed.notified().await;
+    /// Asks the writer to finish.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
     }
 
-    pub(super) fn close(&self, patience: Duration) -> io::Result<()> {
-        let deadline = Instant::now() + patience;
+    /// Waits until the writer has finished what waits.
+    pub(super) fn finished(&self, deadline: Instant) -> io::Result<()> {
         let mut state = self.lock();
-        state.closed = true;
-        self.changed.notify_all();
         loop {
             if let Some(result) = state.result.take() {
                 return result;
@@ -125,21 +224,39 @@ impl Queue {
     }
 }
 
-fn lines(batch: &[u8]) -> u64 {
+impl State {
+    fn add(&mut self, batch: Vec<u8>, most_bytes: usize) {
+        self.bytes += batch.len();
+        self.batches.push_back(batch);
+        while self.bytes > most_bytes {
+            let Some(oldest) = self.batches.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.len();
+            self.counts.dropped += lines(&oldest);
+        }
+    }
+}
+
+/// How many lines a batch has.
+pub(super) fn lines(batch: &[u8]) -> u64 {
     batch.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
     use super::Queue;
 
     #[test]
     fn the_oldest_batch_gives_way_whole_and_is_counted() {
-        let queue = Queue::new(8);
+        let queue = Queue::new(8, Arc::default());
         for batch in ["a\nb\n", "c\n", "d\ne\n"] {
             queue.push(&mut batch.as_bytes().to_vec());
         }
-        assert_eq!(queue.dropped_lines(), 2);
+        let (counts, waiting) = queue.counts();
+        assert_eq!((counts.dropped, waiting), (2, 6));
         let mut batch = Vec::new();
         assert!(queue.take(&mut batch));
         assert_eq!(batch, b"c\n");
@@ -147,12 +264,35 @@ mod tests {
 
     #[test]
     fn memory_goes_round() {
-        let queue = Queue::new(100);
+        let queue = Queue::alone();
         queue.push(&mut b"first\n".to_vec());
         let mut written = Vec::with_capacity(77);
         assert!(queue.take(&mut written));
         let mut batch = b"second\n".to_vec();
         queue.push(&mut batch);
         assert_eq!(batch.capacity(), 77);
+    }
+
+    #[test]
+    fn batches_are_gathered_up_to_a_size() {
+        let queue = Queue::alone();
+        for batch in ["a\n", "bb\n", "ccc\n"] {
+            queue.push_copy(batch.as_bytes());
+        }
+        let mut batch = Vec::new();
+        assert!(queue.take(&mut batch));
+        let begin = std::time::Instant::now();
+        queue.gather(&mut batch, begin + Duration::from_secs(3600), 6);
+        assert_eq!(batch, b"a\nbb\n");
+        assert_eq!(queue.counts().1, 4);
+    }
+
+    #[test]
+    fn a_pause_ends_when_the_writer_is_to_finish() {
+        let queue = Queue::alone();
+        assert!(queue.pause(Duration::from_millis(1)));
+        queue.close();
+        assert!(!queue.pause(Duration::from_secs(3600)));
+        assert_eq!(queue.counts().0.retries, 2);
     }
 }

@@ -1,30 +1,45 @@
 //! Where output can go, by name.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    path::PathBuf,
-    str::FromStr,
+use std::{io, path::PathBuf, str::FromStr};
+
+use super::{
+    Output, Stdout,
+    datagram::{self, Datagrams},
+    file::File,
+    influx::{Influx, Server},
+    stream::{self, Stream},
 };
 
 /// An output as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Standard output.
+pub struct Target(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
     Stdout,
-    /// A file, appended to.
     File(PathBuf),
+    Stream(stream::Peer),
+    Datagrams(datagram::Peer),
+    Influx(Server),
 }
 
+const EXPECTED: &str = "expected stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, \
+                        udp://HOST:PORT, influx+http://HOST:PORT/?db=NAME, \
+                        influx2+http://HOST:PORT/?org=NAME&bucket=NAME or \
+                        influx3+http://HOST:PORT/?db=NAME (or https)";
+
 impl Target {
-    /// Opens it.
+    /// Opens it. Who is not there yet is tried again later; only a file has to be there now.
     ///
     /// # Errors
-    /// When the file cannot be opened for appending.
-    pub fn open(&self) -> io::Result<Box<dyn Write + Send>> {
-        Ok(match self {
-            Self::Stdout => Box::new(io::stdout()),
-            Self::File(path) => Box::new(OpenOptions::new().append(true).create(true).open(path)?),
+    /// When a file cannot be opened for appending, or one with a secret or certificates cannot be read.
+    pub(super) fn open(&self) -> io::Result<Box<dyn Output>> {
+        Ok(match &self.0 {
+            Kind::Stdout => Box::new(Stdout),
+            Kind::File(path) => Box::new(File::open(path.clone())?),
+            Kind::Stream(peer) => Box::new(Stream::new(peer.clone())),
+            Kind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
+            Kind::Influx(server) => Box::new(Influx::open(server.clone())?),
         })
     }
 }
@@ -33,19 +48,46 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            None if text == "stdout" => Ok(Self::Stdout),
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            _ => Err("expected stdout or file:PATH".into()),
+        if let Some(server) = Server::parse(text) {
+            return Ok(Self(Kind::Influx(server?)));
         }
+        let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+        let kind = match (scheme, rest) {
+            ("stdout", "") => Kind::Stdout,
+            (_, "") => return Err(EXPECTED.into()),
+            ("file", path) => Kind::File(path.into()),
+            ("unix", path) => Kind::Stream(stream::Peer::Unix(path.into())),
+            ("unixgram", path) => Kind::Datagrams(datagram::Peer::Unix(path.into())),
+            ("tcp", rest) => Kind::Stream(stream::Peer::Tcp(host_and_port(rest)?)),
+            ("udp", rest) => Kind::Datagrams(datagram::Peer::Udp(host_and_port(rest)?)),
+            _ => return Err(EXPECTED.into()),
+        };
+        Ok(Self(kind))
     }
+}
+
+/// What follows `tcp:` or `udp:`.
+fn host_and_port(rest: &str) -> Result<String, String> {
+    let address = rest.strip_prefix("//").ok_or(EXPECTED)?;
+    let (host, port) = address.rsplit_once(':').ok_or("the port is missing")?;
+    if host.is_empty() {
+        return Err("the host is missing".into());
+    }
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err("an IPv6 address goes into brackets".into());
+    }
+    let port: u16 = port.parse().map_err(|_| "the port is no number")?;
+    Ok(format!("{host}:{port}"))
 }
 
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stdout => formatter.write_str("standard output"),
-            Self::File(path) => path.display().fmt(formatter),
+        match &self.0 {
+            Kind::Stdout => formatter.write_str("stdout"),
+            Kind::File(path) => write!(formatter, "file:{}", path.display()),
+            Kind::Stream(peer) => peer.fmt(formatter),
+            Kind::Datagrams(peer) => peer.fmt(formatter),
+            Kind::Influx(server) => server.fmt(formatter),
         }
     }
 }
@@ -56,9 +98,29 @@ mod tests {
 
     #[test]
     fn outputs_are_named_by_kind() {
-        assert_eq!("stdout".parse(), Ok(Target::Stdout));
-        assert_eq!("file:/tmp/a:b".parse(), Ok(Target::File("/tmp/a:b".into())));
-        for wrong in ["", "file:", "udp:1.2.3.4:1", "stdout:"] {
+        for right in [
+            "stdout",
+            "file:/tmp/a:b",
+            "unix:/run/telegraf.sock",
+            "unixgram:/run/telegraf.sock",
+            "tcp://localhost:8094",
+            "udp://[::1]:8094",
+            "influx+http://localhost:8086/?db=lb",
+            "influx3+https://host/?db=lb&token-file=/etc/token",
+        ] {
+            let target: Target = right.parse().unwrap();
+            assert_eq!(target.to_string(), right);
+        }
+        for wrong in [
+            "",
+            "file:",
+            "udp:1.2.3.4:1",
+            "tcp://host",
+            "tcp://:1",
+            "tcp://::1:8094",
+            "tcp://host:99999",
+            "http://host:1",
+        ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }
     }

@@ -93,6 +93,11 @@ impl Line {
                 );
             }
             "ipvs_sampler" => assert!(tags.is_empty(), "{text}"),
+            "ipvs_sampler_output" => {
+                assert_eq!(tags, "output", "{text}");
+                let expected = "bytes_waiting lines_dropped lines_rejected lines_written retries";
+                assert_eq!(fields, expected, "{text}");
+            }
             other => panic!("unknown measurement {other}: {text}"),
         }
         // Sorted, as the schema has it; the maps above would hide another order.

@@ -1,0 +1,240 @@
+//! Against a server that is as strict as the real ones, and plays every class of answer.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
+use flate2::read::GzDecoder;
+
+use super::{Influx, Output as _, Queue, Server, rejected, short};
+
+/// One request, taken apart.
+#[derive(Debug)]
+struct Request {
+    line: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Request {
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+fn read(stream: &mut TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap() == 0 {
+            return None;
+        }
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let headers: Vec<_> = lines[1..]
+        .iter()
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let mut request = Request {
+        line: lines[0].clone(),
+        headers,
+        body: String::new(),
+    };
+    let length = request
+        .header("content-length")
+        .expect("a length")
+        .parse()
+        .unwrap();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    match request.header("content-encoding") {
+        Some("gzip") => {
+            GzDecoder::new(&body[..])
+                .read_to_string(&mut request.body)
+                .unwrap();
+        }
+        None => request.body = String::from_utf8(body).unwrap(),
+        Some(other) => panic!("{other}"),
+    }
+    Some(request)
+}
+
+/// Writes `batch` to a server that gives these answers, one after the other; what it was asked.
+fn play(query: &str, batch: &str, answers: &[&str]) -> (Vec<Request>, super::super::Counts) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = query.replace("SERVER", &listener.local_addr().unwrap().to_string());
+    let mut influx = Influx::open(Server::parse(&target).unwrap().unwrap()).unwrap();
+    let queue = Queue::alone();
+    let requests = thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let mut requests = Vec::new();
+            let mut answers = answers.iter();
+            'connections: while let Ok((mut stream, _)) = listener.accept() {
+                loop {
+                    let Some(request) = read(&mut stream) else {
+                        continue 'connections;
+                    };
+                    requests.push(request);
+                    let answer = answers.next().unwrap();
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    if answers.len() == 0 {
+                        break 'connections;
+                    }
+                    if answer.is_empty() {
+                        continue 'connections;
+                    }
+                }
+            }
+            requests
+        });
+        influx.write(batch.as_bytes(), &queue).unwrap();
+        server.join().unwrap()
+    });
+    (requests, queue.counts().0)
+}
+
+const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
+
+fn secret(name: &str) -> String {
+    let path = std::env::temp_dir().join(format!("ipvs-sampler-{name}-{}", std::process::id()));
+    std::fs::write(&path, "s3cret\n").unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_version_has_its_own_address_and_credentials() {
+    let file = secret("token");
+    for (query, line, authorization) in [
+        (
+            format!("influx+http://SERVER/?db=lb&rp=week&user=me&password-file={file}"),
+            "POST /write?precision=ns&db=lb&rp=week HTTP/1.1",
+            Some("Basic bWU6czNjcmV0"),
+        ),
+        (
+            format!("influx2+http://SERVER/base/?org=o&bucket=b&token-file={file}"),
+            "POST /base/api/v2/write?precision=ns&org=o&bucket=b HTTP/1.1",
+            Some("Token s3cret"),
+        ),
+        (
+            format!("influx3+http://SERVER/?db=lb&token-file={file}"),
+            "POST /api/v3/write_lp?precision=nanosecond&db=lb HTTP/1.1",
+            Some("Bearer s3cret"),
+        ),
+        (
+            "influx+http://SERVER?db=lb&gzip=off".into(),
+            "POST /write?precision=ns&db=lb HTTP/1.1",
+            None,
+        ),
+    ] {
+        let (requests, counts) = play(&query, "a b=1i 1\nc d=2i 2\n", &[OK]);
+        let [request] = &requests[..] else {
+            panic!("{requests:?}");
+        };
+        assert_eq!(request.line, line);
+        assert_eq!(request.header("authorization"), authorization);
+        assert_eq!(request.body, "a b=1i 1\nc d=2i 2\n");
+        let gzip = (!query.contains("gzip=off")).then_some("gzip");
+        assert_eq!(request.header("content-encoding"), gzip);
+        assert_eq!((counts.written, counts.retries), (2, 0));
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
+const QUERY: &str = "influx+http://SERVER/?db=lb";
+
+#[test]
+fn what_is_not_taken_now_is_sent_again() {
+    let busy = answer("503 Busy", "", "later");
+    let throttled = answer("429 Too Many", "Retry-After: 0\r\n", "");
+    let denied = answer("401 Unauthorized", "", "");
+    // An empty answer closes the connection.
+    let (requests, counts) = play(QUERY, "a b=1i 1\n", &[&busy, &throttled, "", &denied, OK]);
+    assert_eq!(requests.len(), 5);
+    assert!(requests.iter().all(|request| request.body == "a b=1i 1\n"));
+    assert_eq!((counts.written, counts.retries, counts.rejected), (1, 4, 0));
+}
+
+#[test]
+fn what_is_refused_for_good_is_counted_and_not_sent_again() {
+    let partial = answer(
+        "400 Bad Request",
+        "",
+        r#"{"error":"partial write: bad field dropped=1"}"#,
+    );
+    let (requests, counts) = play(QUERY, "a b=1i 1\nc d=2i 2\n", &[&partial]);
+    assert_eq!(requests.len(), 1);
+    assert_eq!((counts.written, counts.rejected), (1, 1));
+    let missing = answer("404 Not Found", "", "database not found");
+    let (_, counts) = play(QUERY, "a b=1i 1\nc d=2i 2\n", &[&missing]);
+    assert_eq!((counts.written, counts.rejected), (0, 2));
+}
+
+#[test]
+fn what_is_too_large_goes_in_halves() {
+    let large = answer("413 Too Large", "", "");
+    let (requests, counts) = play(
+        QUERY,
+        "a b=1i 1\nc d=2i 2\ne f=3i 3\n",
+        &[&large, OK, &large],
+    );
+    let bodies: Vec<_> = requests
+        .iter()
+        .map(|request| request.body.as_str())
+        .collect();
+    assert_eq!(bodies[1..], ["a b=1i 1\nc d=2i 2\n", "e f=3i 3\n"]);
+    // A line by itself that is too large all the same is refused for good.
+    assert_eq!((counts.written, counts.rejected), (2, 1));
+}
+
+#[test]
+fn nobody_there_and_asked_to_finish() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("influx+http://{}/?db=lb", listener.local_addr().unwrap());
+    drop(listener);
+    let mut influx = Influx::open(Server::parse(&target).unwrap().unwrap()).unwrap();
+    let queue = Queue::alone();
+    queue.close();
+    influx.write(b"a b=1i 1\n", &queue).unwrap();
+    assert_eq!(queue.counts().0.dropped, 1);
+}
+
+#[test]
+fn addresses_that_cannot_be_meant_are_refused() {
+    for (wrong, why) in [
+        ("influx+http://host/", "db="),
+        ("influx2+http://host/?org=o", "bucket="),
+        ("influx+ftp://host/?db=a", "http://"),
+        ("influx+http://me:word@host/?db=a", "password-file"),
+        ("influx+http://host/?db=a&p=word", "password-file"),
+        ("influx+http://host/?db=a&gzip=yes", "on or off"),
+    ] {
+        let error = Server::parse(wrong).unwrap().unwrap_err();
+        assert!(error.contains(why), "{wrong}: {error}");
+    }
+    assert!(Server::parse("http://host/?db=a").is_none());
+    assert!(Server::parse("influx4+http://host/?db=a").is_none());
+}
+
+#[test]
+fn messages_are_short_and_clean() {
+    assert_eq!(short("400 a\n\u{7}b "), "400 a  b");
+    assert_eq!(short(&"x".repeat(1000)).len(), 300);
+    assert_eq!(rejected("400 partial write: x dropped=3", 5), 3);
+    assert_eq!(rejected("400 dropped=9", 5), 5);
+    assert_eq!(rejected("404 nothing", 5), 5);
+}
