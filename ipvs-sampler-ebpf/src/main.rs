@@ -10,6 +10,7 @@
 mod live;
 mod maps;
 mod slots;
+mod synthetic;
 
 use aya_ebpf::{
     helpers::{

@@ -17,3 +17,4 @@ mod loss;
 mod permission;
 mod snapshot;
 mod support;
+mod verifier;

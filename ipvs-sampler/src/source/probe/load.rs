@@ -31,12 +31,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipvs-sa
 const WHOAMI_PROGRAM: &str = "whoami";
 
 pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
-    if OBJECT.is_empty() {
-        return Err(Unavailable::unsupported(
-            "this binary was built without the eBPF object",
-            "build it with `cargo xtask build`",
-        ));
-    }
+    embedded()?;
     if !kernel::has_ipvs() {
         return Err(Unavailable::no_ipvs());
     }
@@ -52,7 +47,7 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     let constants = constants(&image, cpus)?;
     let known = live::layout(&image);
     drop(image);
-    let mut ebpf = load_object(options, &constants)?;
+    let mut ebpf = load_object(options, &constants, &[])?;
     let log = match options.log {
         Some(_) => Some(EbpfLogger::init(&mut ebpf).map_err(|error| broken(&error))?),
         None => None,
@@ -106,6 +101,17 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     Ok(probe)
 }
 
+/// Whether there is an object at all.
+pub(super) fn embedded() -> Result<(), Unavailable> {
+    if OBJECT.is_empty() {
+        return Err(Unavailable::unsupported(
+            "this binary was built without the eBPF object",
+            "build it with `cargo xtask build`",
+        ));
+    }
+    Ok(())
+}
+
 /// How to get the kernel's own BTF.
 pub(super) const BTF_FIX: &str =
     "run a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it";
@@ -127,7 +133,12 @@ fn constants(image: &[u8], cpus: usize) -> Result<Constants, Unavailable> {
     })
 }
 
-fn load_object(options: &Options, constants: &Constants) -> Result<Ebpf, Unavailable> {
+/// Loads the maps. `room` is how many entries further ones are to have.
+pub(super) fn load_object(
+    options: &Options,
+    constants: &Constants,
+    room: &[(&'static str, u32)],
+) -> Result<Ebpf, Unavailable> {
     let cpus = constants.cpus;
     let per_cpu = |entries: u32| {
         cpus.checked_mul(entries).ok_or_else(|| {
@@ -143,7 +154,11 @@ fn load_object(options: &Options, constants: &Constants) -> Result<Ebpf, Unavail
     let cells = per_cpu(options.slots)?;
     let arrivals = per_cpu(options.arrivals.max(1))?;
     let level = options.log.map_or(0_u8, |level| level as u8);
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    for (map, entries) in room {
+        loader.map_max_entries(map, *entries);
+    }
+    loader
         .override_global("CONSTANTS", constants, true)
         .map_max_entries("OBJECTS", options.slots)
         .map_max_entries("READINGS", options.slots)
