@@ -20,6 +20,7 @@ use super::{
     mapped::Mapped,
 };
 use crate::{
+    heap,
     model::DumpCheck,
     source::kernel::{self, PROBES},
 };
@@ -158,7 +159,7 @@ pub(super) fn load_object(
     for (map, entries) in room {
         loader.map_max_entries(map, *entries);
     }
-    loader
+    let ebpf = loader
         .override_global("CONSTANTS", constants, true)
         .map_max_entries("OBJECTS", options.slots)
         .map_max_entries("READINGS", options.slots)
@@ -171,7 +172,11 @@ pub(super) fn load_object(
         .map_max_entries("TALLIES", cpus)
         .map_max_entries("RECORDS", options.ring_bytes)
         .load(OBJECT)
-        .map_err(|error| refused_load(&error))
+        .map_err(|error| refused_load(&error));
+    // It has taken apart the BTF of the whole kernel image: some 16 MB, of which nothing is needed.
+    drop(loader);
+    heap::give_back();
+    ebpf
 }
 
 fn whoami(ebpf: &mut Ebpf) -> Result<Whoami, Unavailable> {
