@@ -1,6 +1,13 @@
 //! A client and real servers in network namespaces of their own, the director in ours.
 
-use std::{fs::File, os::fd::AsFd as _, sync::Once, thread};
+use std::{
+    fs::File,
+    io::Write as _,
+    os::fd::AsFd as _,
+    process::{Command, Stdio},
+    sync::Once,
+    thread,
+};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -75,4 +82,20 @@ pub(crate) fn inside<T: Send + 'static>(
 #[track_caller]
 pub(crate) fn ipvsadm(arguments: &str) {
     sh(&format!("ipvsadm {arguments}"));
+}
+
+/// `ipvsadm -R`.
+pub(crate) fn restore(rules: &str) {
+    let mut child = Command::new("ipvsadm")
+        .arg("-R")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("ipvsadm");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(rules.as_bytes())
+        .expect("rules");
+    assert!(child.wait().expect("ipvsadm").success());
 }
