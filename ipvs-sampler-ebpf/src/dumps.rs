@@ -53,11 +53,12 @@ fn look(fill: &mut Fill, kind: u32) -> Option<()> {
     if layout.per_cpu_offset == 0 {
         return None;
     }
+    let mut refused = 0;
     if kind == ObjectKind::DESTINATION {
-        fill.state = live::state(layout, fill.object)?;
+        fill.state = live::state(layout, fill.object, &mut refused);
     }
-    fill.shown = live::shown(layout, kind, fill.object)?;
-    fill.read = 1;
+    live::show(&mut fill.shown, layout, kind, fill.object, &mut refused);
+    fill.read = u32::from(refused == 0);
     Some(())
 }
 

@@ -1,7 +1,9 @@
 //! Reads the live counters of all known objects, when user space runs it. Never attached: nothing
 //! of this is on the path of a packet or a connection.
 
-use aya_ebpf::{helpers::bpf_probe_read_kernel, programs::RawTracePointContext};
+use core::{ffi::c_void, mem::MaybeUninit, ptr};
+
+use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, programs::RawTracePointContext};
 use ipvs_sampler_common::{COUNTERS, Layout, Object, ObjectKind, State};
 
 use crate::{
@@ -71,75 +73,95 @@ pub fn read_objects(ctx: &RawTracePointContext) -> u32 {
 
 #[inline(always)]
 fn read_object(layout: &Layout, cpus: u32, slot: u32, object: &Object) {
-    let stats = stats(layout, object.kind, object.address);
-    // In this order: what the estimator has copied before cannot be more than what is summed up now.
-    let [estimated, zero] = copies(layout, stats);
-    let per_cpu = read(stats + u64::from(layout.stats_per_cpu)).unwrap_or(0);
-    let mut sums: Counters = [0; COUNTERS];
-    let mut refused = u32::from(estimated.is_none()) + u32::from(zero.is_none());
-    for cpu in 0..MOST_CPUS {
-        if cpu >= cpus {
-            break;
-        }
-        match CPU_OFFSETS
-            .get(cpu)
-            .and_then(|offset| counters(per_cpu.wrapping_add(*offset)))
-        {
-            Some(counters) => {
-                for (sum, counter) in sums.iter_mut().zip(counters) {
-                    *sum += counter;
-                }
-            }
-            None => refused += 1,
-        }
-    }
     let Some(reading) = READINGS.get_ptr_mut(slot) else {
         return;
     };
     // SAFETY: a pointer into the map's memory, which the verifier bounds; user space reads it only
     // between runs.
     let reading = unsafe { &mut *reading };
-    reading.counted = sums;
-    reading.estimated = estimated.unwrap_or_default();
-    reading.zero = zero.unwrap_or_default();
-    if object.kind == ObjectKind::DESTINATION {
-        match state(layout, object.address) {
-            Some(state) => reading.state = state,
-            None => refused += 1,
+    let mut refused = 0;
+    let stats = stats(layout, object.kind, object.address);
+    // In this order: what the estimator has copied before cannot be more than what is summed up now.
+    copy_to(
+        place(&mut reading.estimated),
+        stats + u64::from(layout.stats_estimated),
+        &mut refused,
+    );
+    copy_to(
+        place(&mut reading.zero),
+        stats + u64::from(layout.stats_zero),
+        &mut refused,
+    );
+    let per_cpu: u64 = copy(stats + u64::from(layout.stats_per_cpu), &mut refused);
+    let mut sums: Counters = [0; COUNTERS];
+    for cpu in 0..MOST_CPUS {
+        if cpu >= cpus {
+            break;
         }
+        let Some(offset) = CPU_OFFSETS.get(cpu) else {
+            refused += 1;
+            break;
+        };
+        let counters: Counters = copy(per_cpu.wrapping_add(*offset), &mut refused);
+        for (sum, counter) in sums.iter_mut().zip(counters) {
+            *sum += counter;
+        }
+    }
+    reading.counted = sums;
+    if object.kind == ObjectKind::DESTINATION {
+        reading.state = state(layout, object.address, &mut refused);
     }
     reading.refused = refused;
     reading.address = object.address;
 }
 
-/// What netlink is to show of an object's counters at this moment (`ip_vs_copy_stats`).
+/// What netlink is to show of an object's counters at this moment (`ip_vs_copy_stats`): the estimator's
+/// copy less the counters at the last zeroing.
 #[inline(always)]
-pub fn shown(layout: &Layout, kind: u32, address: u64) -> Option<Counters> {
-    let [estimated, zero] = copies(layout, stats(layout, kind, address));
-    let (mut shown, zero) = (estimated?, zero?);
+pub fn show(shown: &mut Counters, layout: &Layout, kind: u32, address: u64, refused: &mut u32) {
+    let stats = stats(layout, kind, address);
+    copy_to(
+        place(shown),
+        stats + u64::from(layout.stats_estimated),
+        refused,
+    );
+    let zero: Counters = copy(stats + u64::from(layout.stats_zero), refused);
     for (shown, zero) in shown.iter_mut().zip(zero) {
         *shown = shown.wrapping_sub(zero);
     }
-    Some(shown)
-}
-
-/// The estimator's copy of the counters, and the counters at the last zeroing.
-#[inline(always)]
-fn copies(layout: &Layout, stats: u64) -> [Option<Counters>; 2] {
-    [layout.stats_estimated, layout.stats_zero].map(|at| counters(stats + u64::from(at)))
 }
 
 /// What the memory of the destination at `address` says besides its counters.
 #[inline(always)]
-pub fn state(layout: &Layout, address: u64) -> Option<State> {
-    let word = |offset: u32| word(address + u64::from(offset));
-    Some(State {
-        active: word(layout.active)?,
-        inactive: word(layout.inactive)?,
-        persistent: word(layout.persistent)?,
-        weight: word(layout.weight)?,
-        flags: word(layout.flags)?,
-    })
+pub fn state(layout: &Layout, address: u64, refused: &mut u32) -> State {
+    let [active, inactive, persistent] = words(
+        address,
+        [layout.active, layout.inactive, layout.persistent],
+        refused,
+    );
+    let [flags, _, weight] = words(
+        address,
+        [layout.flags, layout.flags + 4, layout.weight],
+        refused,
+    );
+    State {
+        active,
+        inactive,
+        persistent,
+        weight,
+        flags,
+    }
+}
+
+/// Three words, by one call of the helper where they follow each other: it is the call that costs.
+#[inline(always)]
+fn words(address: u64, [first, second, third]: [u32; 3], refused: &mut u32) -> [u32; 3] {
+    let at = |offset: u32| address + u64::from(offset);
+    if second == first + 4 && third == first + 8 {
+        copy(at(first), refused)
+    } else {
+        [first, second, third].map(|offset| copy(at(offset), refused))
+    }
 }
 
 #[inline(always)]
@@ -151,14 +173,34 @@ fn stats(layout: &Layout, kind: u32, address: u64) -> u64 {
     address + u64::from(offset)
 }
 
+/// Integers from the memory of the kernel; zeros where it refuses, which `refused` counts.
 #[inline(always)]
-fn counters(address: u64) -> Option<Counters> {
-    // SAFETY: the helper checks the address and fails on a bad one.
-    unsafe { bpf_probe_read_kernel(address as *const Counters) }.ok()
+fn copy<T: Copy>(address: u64, refused: &mut u32) -> T {
+    let mut to = MaybeUninit::uninit();
+    copy_to(&mut to, address, refused);
+    // SAFETY: the helper has filled all of it either way (`bpf_probe_read_kernel_common`,
+    // kernel/trace/bpf_trace.c), and any bytes are valid integers.
+    unsafe { to.assume_init() }
 }
 
+/// As [`copy`], to a place. Without a branch: the verifier would follow both ways at each CPU.
 #[inline(always)]
-fn word(address: u64) -> Option<u32> {
-    // SAFETY: as above.
-    unsafe { bpf_probe_read_kernel(address as *const u32) }.ok()
+fn copy_to<T: Copy>(to: &mut MaybeUninit<T>, address: u64, refused: &mut u32) {
+    // SAFETY: the helper checks the address, and writes as many bytes as `to` has.
+    let outcome = unsafe {
+        bpf_probe_read_kernel(
+            to.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            address as *const c_void,
+        )
+    };
+    // Negative is an error, so the sign is the count.
+    *refused += (outcome as u64 >> 63) as u32;
+}
+
+/// A place that may be written to only.
+#[inline(always)]
+fn place<T: Copy>(to: &mut T) -> &mut MaybeUninit<T> {
+    // SAFETY: `MaybeUninit` has its type's layout, and only [`copy_to`] writes there, all of it.
+    unsafe { &mut *ptr::from_mut(to).cast() }
 }

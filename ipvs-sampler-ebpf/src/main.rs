@@ -14,6 +14,7 @@ mod maps;
 mod records;
 mod scheduling;
 mod slots;
+mod synthetic;
 
 use aya_ebpf::{
     helpers::{

@@ -11,6 +11,7 @@ pub mod encode;
 pub mod events;
 pub mod failure;
 pub mod health;
+pub mod heap;
 pub mod model;
 pub mod run;
 pub mod sampler;

@@ -13,6 +13,7 @@ use crate::{
     doctor,
     encode::{Influx, json, table},
     failure::Failure,
+    heap,
     model::Snapshot,
     sampler::{DUMP_LIMIT, Sampler, cannot_enter, netmask, within},
     schema::{self, DestinationRow, FieldSet, ServiceRow, TagStyle, TagValue},
@@ -104,6 +105,7 @@ fn print(text: &[u8]) -> Result<(), Failure> {
 /// # Errors
 /// When the sources cannot be opened, or the output fails.
 pub fn run(options: Run) -> Result<(), Failure> {
+    heap::keep_large_apart();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -32,7 +32,7 @@ fn a_dump_of_ten_thousand_destinations_replays_as_it_was() {
         }
     }
     rules.push_str("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m\n");
-    crate::loss::restore(&rules);
+    network::restore(&rules);
     traffic::connect("10.0.0.1:80", 5);
 
     let recorded = Arc::new(Mutex::new(Vec::new()));

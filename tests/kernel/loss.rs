@@ -60,7 +60,7 @@ fn more_destinations_than_the_probe_had_room_for() {
         }
     }
     rules.push_str("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m\n");
-    restore(&rules);
+    network::restore(&rules);
     eventually("all destinations in a dump", || {
         sampler
             .report()
@@ -78,23 +78,6 @@ fn more_destinations_than_the_probe_had_room_for() {
     let report = ended.lines.last().expect("lines");
     assert_eq!(report.number("events_no_slot"), 0, "{report:?}");
     assert_eq!(report.number("events_missed"), 0, "{report:?}");
-}
-
-/// `ipvsadm -R`.
-pub(crate) fn restore(rules: &str) {
-    use std::io::Write as _;
-    let mut child = std::process::Command::new("ipvsadm")
-        .arg("-R")
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("ipvsadm");
-    child
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(rules.as_bytes())
-        .expect("rules");
-    assert!(child.wait().expect("ipvsadm").success());
 }
 
 #[test]

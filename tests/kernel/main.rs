@@ -20,3 +20,4 @@ mod permission;
 mod random;
 mod snapshot;
 mod support;
+mod verifier;

@@ -1,17 +1,19 @@
 //! `cargo xtask VERB`: what the project needs beyond plain cargo.
 //!
-//! One file per verb (`setup`, `ebpf`, `build`, `lab`, `test`, `ci`); the other files are the
+//! One file per verb (`setup`, `ebpf`, `build`, `lab`, `test`, `bench`, `ci`); the other files are the
 //! subjects that the verbs share: the eBPF toolchain, Debian's packages, kernels, the guest's
 //! root file system and QEMU.
 
 mod apt;
 mod artifacts;
+mod bench;
 mod build;
 mod ci;
 mod console;
 mod cpio;
 mod ebpf;
 mod exec;
+mod guest;
 mod initramfs;
 mod kernel;
 mod lab;
@@ -51,6 +53,8 @@ enum Verb {
     Lab(lab::Args),
     /// Run the host's tests, then the kernel tests on each kernel
     Test(test::Args),
+    /// Measure what a live sampler costs, here and in a guest, and print a table
+    Bench(bench::Args),
     /// Everything that a change must pass: format, lints, docs, tests
     Ci,
 }
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Build => build::run(),
         Verb::Lab(args) => lab::run(&args),
         Verb::Test(args) => test::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Ci => ci::run(),
     };
     match outcome {

@@ -93,13 +93,14 @@ impl Sampler {
             self.enter(Mode::Netlink("--ebpf off".into()));
             return Ok(());
         }
-        let room = self.objects().saturating_mul(4);
+        // Half as many again fit before `wants_probe` wants more; each slot costs some 300 bytes.
+        let room = self.objects().saturating_mul(3);
         let room = u32::try_from(room).unwrap_or(u32::MAX / 2).max(LEAST_SLOTS);
         let slots = self.drop_probe().map_or(room, |had| room.max(had * 2));
         let options = Options {
             resolution_ns: u64::try_from(self.options.resolution.as_nanos()).unwrap_or(u64::MAX),
             ring_bytes: self.options.ebpf_ring,
-            slots: slots.next_power_of_two(),
+            slots,
             arrivals: match self.options.fields {
                 Fields::Telegraf => 0,
                 Fields::Extended => ARRIVALS,

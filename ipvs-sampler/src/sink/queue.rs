@@ -92,12 +92,14 @@ impl Queue {
     /// For the writer: swaps the batch it has written for the next one; `false` when there will be
     /// none.
     pub(super) fn take(&self, batch: &mut Vec<u8>) -> bool {
+        batch.clear();
         let mut state = self.lock();
+        // Before it waits: else a third buffer as long as a complete snapshot would go round.
+        state.spare = std::mem::take(batch);
         loop {
             if let Some(next) = state.batches.pop_front() {
                 state.bytes -= next.len();
-                state.spare = std::mem::replace(batch, next);
-                state.spare.clear();
+                *batch = next;
                 return true;
             }
             if state.closed {

@@ -118,6 +118,12 @@ impl Sampler {
         }
     }
 
+    /// The number of its process.
+    #[allow(dead_code, reason = "for the measurements")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All lines so far.
     pub(crate) fn lines(&self) -> Vec<Line> {
         self.lines.lock().expect("lines").clone()

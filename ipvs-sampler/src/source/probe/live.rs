@@ -133,28 +133,14 @@ impl Live {
         cpus: usize,
         slots: u32,
     ) -> Result<Self, Unavailable> {
-        for program in [READ, CPU_OFFSETS] {
-            tracepoint(ebpf, program)?
-                .load()
-                .map_err(|error| load::refused_load(&error))?;
-        }
-        let progress = load::mapped::<u64>(ebpf, "PROGRESS", 1)?;
-        load::set(ebpf, "LAYOUT", known.layout)?;
-        run(tracepoint(ebpf, CPU_OFFSETS)?, [0; 2])?;
-        let copied = progress.get(0);
-        if copied != cpus as u64 {
-            return Err(Unavailable::unsupported(
-                format!("only {copied} of {cpus} per-CPU offsets can be read"),
-                "please report it with the kernel's version",
-            ));
-        }
+        let mut live = Self::load(ebpf, known.layout, cpus, slots)?;
+        live.inactive_is_total = known.inactive_is_total;
         let mut probes = LIVE_PROBES.to_vec();
-        let mut unconfirmed = None;
         if known.to_confirm {
             // Until then nothing else is to be read with it.
             load::set(ebpf, "LAYOUT", Layout::default())?;
             let seen = load::mapped::<Discovery>(ebpf, "DISCOVERY", 1)?;
-            unconfirmed = Some((seen, known.layout));
+            live.unconfirmed = Some((seen, known.layout));
             probes.push(DISCOVERY_PROBE);
         }
         for (program, functions) in probes {
@@ -163,13 +149,38 @@ impl Live {
                 .map_err(|error| load::refused_load(&error))?;
             load::attach_first(ebpf, program, functions)?;
         }
+        Ok(live)
+    }
+
+    /// Loads the programs that read, and has them copy what does not change.
+    pub(super) fn load(
+        ebpf: &mut Ebpf,
+        layout: Layout,
+        cpus: usize,
+        slots: u32,
+    ) -> Result<Self, Unavailable> {
+        for program in [READ, CPU_OFFSETS] {
+            tracepoint(ebpf, program)?
+                .load()
+                .map_err(|error| load::refused_load(&error))?;
+        }
+        let progress = load::mapped::<u64>(ebpf, "PROGRESS", 1)?;
+        load::set(ebpf, "LAYOUT", layout)?;
+        run(tracepoint(ebpf, CPU_OFFSETS)?, [0; 2])?;
+        let copied = progress.get(0);
+        if copied != cpus as u64 {
+            return Err(Unavailable::unsupported(
+                format!("only {copied} of {cpus} per-CPU offsets can be read"),
+                "please report it with the kernel's version",
+            ));
+        }
         let slots = slots as usize;
         Ok(Self {
             readings: load::mapped::<Reading>(ebpf, "READINGS", slots)?,
             progress,
             objects: load::mapped::<Object>(ebpf, "OBJECTS", slots)?,
-            inactive_is_total: known.inactive_is_total,
-            unconfirmed,
+            inactive_is_total: false,
+            unconfirmed: None,
         })
     }
 
@@ -264,7 +275,7 @@ fn halves(word: u64) -> [u32; 2] {
     ]
 }
 
-fn tracepoint<'a>(
+pub(super) fn tracepoint<'a>(
     ebpf: &'a mut Ebpf,
     name: &'static str,
 ) -> Result<&'a mut RawTracePoint, Unavailable> {
@@ -275,7 +286,7 @@ fn tracepoint<'a>(
 }
 
 /// Runs a program; how far it came is in `PROGRESS`.
-fn run(program: &RawTracePoint, [first, second]: [u64; 2]) -> Result<(), Unavailable> {
+pub(super) fn run(program: &RawTracePoint, [first, second]: [u64; 2]) -> Result<(), Unavailable> {
     let mut options = RawTracePointRunOptions::new();
     options.args[0] = first;
     options.args[1] = second;

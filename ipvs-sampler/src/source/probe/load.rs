@@ -20,6 +20,7 @@ use super::{
     mapped::Mapped,
 };
 use crate::{
+    heap,
     model::DumpCheck,
     source::kernel::{self, PROBES},
 };
@@ -31,12 +32,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipvs-sa
 const WHOAMI_PROGRAM: &str = "whoami";
 
 pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
-    if OBJECT.is_empty() {
-        return Err(Unavailable::unsupported(
-            "this binary was built without the eBPF object",
-            "build it with `cargo xtask build`",
-        ));
-    }
+    embedded()?;
     if !kernel::has_ipvs() {
         return Err(Unavailable::no_ipvs());
     }
@@ -52,7 +48,7 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     let constants = constants(&image, cpus)?;
     let known = live::layout(&image);
     drop(image);
-    let mut ebpf = load_object(options, &constants)?;
+    let mut ebpf = load_object(options, &constants, &[])?;
     let log = match options.log {
         Some(_) => Some(EbpfLogger::init(&mut ebpf).map_err(|error| broken(&error))?),
         None => None,
@@ -106,6 +102,17 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
     Ok(probe)
 }
 
+/// Whether there is an object at all.
+pub(super) fn embedded() -> Result<(), Unavailable> {
+    if OBJECT.is_empty() {
+        return Err(Unavailable::unsupported(
+            "this binary was built without the eBPF object",
+            "build it with `cargo xtask build`",
+        ));
+    }
+    Ok(())
+}
+
 /// How to get the kernel's own BTF.
 pub(super) const BTF_FIX: &str =
     "run a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it";
@@ -127,7 +134,12 @@ fn constants(image: &[u8], cpus: usize) -> Result<Constants, Unavailable> {
     })
 }
 
-fn load_object(options: &Options, constants: &Constants) -> Result<Ebpf, Unavailable> {
+/// Loads the maps. `room` is how many entries further ones are to have.
+pub(super) fn load_object(
+    options: &Options,
+    constants: &Constants,
+    room: &[(&'static str, u32)],
+) -> Result<Ebpf, Unavailable> {
     let cpus = constants.cpus;
     let per_cpu = |entries: u32| {
         cpus.checked_mul(entries).ok_or_else(|| {
@@ -143,7 +155,11 @@ fn load_object(options: &Options, constants: &Constants) -> Result<Ebpf, Unavail
     let cells = per_cpu(options.slots)?;
     let arrivals = per_cpu(options.arrivals.max(1))?;
     let level = options.log.map_or(0_u8, |level| level as u8);
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    for (map, entries) in room {
+        loader.map_max_entries(map, *entries);
+    }
+    let ebpf = loader
         .override_global("CONSTANTS", constants, true)
         .map_max_entries("OBJECTS", options.slots)
         .map_max_entries("READINGS", options.slots)
@@ -156,7 +172,11 @@ fn load_object(options: &Options, constants: &Constants) -> Result<Ebpf, Unavail
         .map_max_entries("TALLIES", cpus)
         .map_max_entries("RECORDS", options.ring_bytes)
         .load(OBJECT)
-        .map_err(|error| refused_load(&error))
+        .map_err(|error| refused_load(&error));
+    // It has taken apart the BTF of the whole kernel image: some 16 MB, of which nothing is needed.
+    drop(loader);
+    heap::give_back();
+    ebpf
 }
 
 fn whoami(ebpf: &mut Ebpf) -> Result<Whoami, Unavailable> {

@@ -6,6 +6,8 @@ mod learner;
 mod live;
 mod load;
 mod mapped;
+#[doc(hidden)]
+pub mod synthetic;
 mod unavailable;
 
 use aya::{

@@ -1,0 +1,123 @@
+//! `cargo xtask bench`: what a live sampler costs, as one Markdown table.
+//!
+//! The host's part is the bench `live` of ipvs-sampler, the guest's the test target `measure`. Each
+//! prints lines of the form `measured: WHAT | FIGURE | TARGET`.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    ebpf, exec,
+    exec::progress,
+    guest::{Guest, Outcome},
+    kernel::{Kernel, Series},
+    paths::Workspace,
+    setup, terminal,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Measure on this kernel only; this needs root
+    #[arg(long, conflicts_with = "guest_only")]
+    host_only: bool,
+    /// Measure in the guest only
+    #[arg(long)]
+    guest_only: bool,
+    /// The guest's kernel
+    #[arg(long, value_name = "VERSION", default_value = "6.12")]
+    kernel: Series,
+    #[command(flatten)]
+    setup: setup::Args,
+    /// In the guest, measure only what has this in its name
+    filter: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let workspace = Workspace::find()?;
+    setup::ensure(&args.setup)?;
+    let mut rows = Rows::default();
+    if !args.guest_only {
+        on_host(&workspace, &mut rows)?;
+    }
+    if !args.host_only {
+        in_guest(args, &workspace, &mut rows)?;
+    }
+    print!("{}", rows.table());
+    Ok(())
+}
+
+/// `cargo bench` with the object inside.
+fn on_host(workspace: &Workspace, rows: &mut Rows) -> Result<()> {
+    let object = ebpf::build(workspace)?;
+    progress("measuring on the host");
+    let mut child = exec::cargo()
+        .args(["bench", "--quiet", "--package=ipvs-sampler", "--bench=live"])
+        .env("IPVS_SAMPLER_EBPF_OBJECT", object)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let stdout = child
+        .stdout
+        .take()
+        .context("cargo has no standard output")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        progress(&line);
+        rows.line("host", &line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`cargo bench` failed ({status})");
+    }
+    Ok(())
+}
+
+fn in_guest(args: &Args, workspace: &Workspace, rows: &mut Rows) -> Result<()> {
+    let guest = Guest::build(workspace, "measure", args.filter.as_deref())?.unheld();
+    let kernel = Kernel::get(args.kernel)?;
+    let interrupted = terminal::interruption()?;
+    let outcome = guest.run(&kernel, &interrupted, &mut |line| rows.line("guest", line))?;
+    match outcome {
+        Outcome::Ran(counts) if counts.failed == 0 => Ok(()),
+        Outcome::Ran(counts) => bail!("not all could be measured: {counts}"),
+        Outcome::Broke(_, reason) | Outcome::NotAvailable(reason) => bail!(reason),
+    }
+}
+
+/// What was measured where.
+#[derive(Default)]
+struct Rows(Vec<String>);
+
+impl Rows {
+    /// Takes a line; only those that begin a row count.
+    fn line(&mut self, place: &str, line: &str) {
+        if let Some(row) = line.strip_prefix("measured: ") {
+            self.0.push(format!("| {place} | {row} |"));
+        }
+    }
+
+    fn table(&self) -> String {
+        let head = "| where | what | measured | target |\n|---|---|---:|---:|\n";
+        let rows: String = self.0.iter().map(|row| format!("{row}\n")).collect();
+        format!("{head}{rows}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+
+    #[test]
+    fn rows_are_found_among_other_lines() {
+        let mut rows = Rows::default();
+        rows.line("guest", "test a ...");
+        rows.line("guest", "measured: a tick | 1 ms | 2 ms");
+        let table = rows.table();
+        assert_eq!(table.lines().count(), 3);
+        assert!(table.ends_with("| guest | a tick | 1 ms | 2 ms |\n"));
+    }
+}
