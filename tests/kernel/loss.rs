@@ -101,12 +101,21 @@ fn a_reader_that_goes_away_is_a_quiet_end() {
 fn an_output_that_fails_has_its_exit_code() {
     network::ready();
     ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    for output in ["file:/dev/full", "file:/nowhere/at/all"] {
-        let ended = sampler::output(&format!("run --interval 50ms --output {output}"));
-        assert_eq!(ended.status.code(), Some(74), "{output}");
-        let messages = String::from_utf8(ended.stderr).expect("text");
-        assert!(messages.contains("cannot write to"), "{messages}");
+    let full = std::fs::File::create("/dev/full").expect("a full disk");
+    let mut to_full = sampler::command("run --interval 50ms");
+    to_full.stdout(full).stderr(std::process::Stdio::piped());
+    let nowhere = sampler::command("run --interval 50ms --output file:/nowhere/at/all");
+    for mut command in [to_full, nowhere] {
+        let child = command.spawn().expect("starting");
+        let ended = child.wait_with_output().expect("waiting");
+        assert_eq!(ended.status.code(), Some(74), "{command:?}");
     }
+
+    // A file may have room again.
+    let ended = sampler::output("run --interval 100ms --count 3 --output file:/dev/full");
+    let messages = String::from_utf8(ended.stderr).expect("text");
+    assert_eq!(ended.status.code(), Some(0), "{messages}");
+    assert!(messages.contains("lines are dropped"), "{messages}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod life;
 mod live;
 mod loss;
 mod namespace;
+mod output;
 mod permission;
 mod random;
 mod snapshot;

@@ -58,7 +58,7 @@ impl Sampler {
             (Mode::Netlink(_), _) => false,
             (_, None) => true,
             (_, Some(probe)) => {
-                objects > probe.slots() as usize / 2
+                objects > probe.slots() as usize / 4 * 3
                     || self.events.no_slot_left()
                     || self.events.lost_changes()
             }
@@ -93,8 +93,8 @@ impl Sampler {
             self.enter(Mode::Netlink("--ebpf off".into()));
             return Ok(());
         }
-        // Half as many again fit before `wants_probe` wants more; each slot costs some 300 bytes.
-        let room = self.objects().saturating_mul(3);
+        // Half as many again fit before `wants_probe` wants more; each slot costs some 200 bytes.
+        let room = self.objects().saturating_mul(2);
         let room = u32::try_from(room).unwrap_or(u32::MAX / 2).max(LEAST_SLOTS);
         let slots = self.drop_probe().map_or(room, |had| room.max(had * 2));
         let options = Options {
