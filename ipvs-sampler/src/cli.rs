@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::sink::Target;
+use crate::{schema::is_tag, sink::Target};
 
 /// High-rate sampler for Linux IPVS: all services and destinations by netlink, joined with
 /// sub-second connection counts from an eBPF probe, in the metric schema of Telegraf's ipvs input.
@@ -103,6 +103,17 @@ pub struct Run {
     /// udp://HOST:PORT. May be repeated
     #[arg(long, value_name = "OUTPUT", default_value = "stdout")]
     pub output: Vec<Target>,
+    /// A further tag of every line. May be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
+    pub tag: Vec<(String, String)>,
+    /// The tag host: auto (the host's name, unless standard output is an output), on, off, or a name
+    #[arg(long, default_value = "auto", value_parser = host)]
+    pub host: Host,
+    /// Run for Telegraf's execd input: ends when standard input does, messages as Telegraf reads them.
+    /// With stdin, each line on standard input asks for a complete snapshot (signal = "STDIN")
+    #[arg(long, value_enum, value_name = "SIGNAL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "none")]
+    pub telegraf_execd: Option<Execd>,
     /// Show the eBPF programs' own messages on standard error: those of this level (error, warn,
     /// info, debug or trace) and the more serious ones
     #[arg(long, value_name = "LEVEL")]
@@ -174,6 +185,49 @@ pub enum Rates {
     Kernel,
 }
 
+/// Choices for the tag `host`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The host's name, unless standard output is an output: its reader knows better.
+    Auto,
+    /// The host's name.
+    On,
+    /// None.
+    Off,
+    /// This name.
+    Name(String),
+}
+
+/// How Telegraf's `execd` input asks for samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Execd {
+    /// Not at all: samples come at the interval
+    None,
+    /// By a line on standard input
+    Stdin,
+}
+
+fn host(text: &str) -> Result<Host, String> {
+    match text {
+        "" => Err("must not be empty; off leaves it out".into()),
+        "auto" => Ok(Host::Auto),
+        "on" => Ok(Host::On),
+        "off" => Ok(Host::Off),
+        name => Ok(Host::Name(name.into())),
+    }
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    if name.is_empty() || value.is_empty() {
+        return Err("neither name nor value may be empty".into());
+    }
+    if name.starts_with('_') || name == "time" || is_tag(name) {
+        return Err(format!("{name} is a tag or a name of its own already"));
+    }
+    Ok((name.into(), value.into()))
+}
+
 /// Shortest period: below it a tick would take longer than it lasts.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Longest period, so that nanoseconds never overflow.
@@ -193,11 +247,29 @@ fn period(text: &str) -> Result<Duration, String> {
 mod tests {
     use clap::CommandFactory as _;
 
-    use super::{Cli, period};
+    use super::{Cli, Host, host, period, tag};
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn tags_have_a_name_of_their_own() {
+        assert_eq!(tag("rack=a=1"), Ok(("rack".into(), "a=1".into())));
+        for wrong in [
+            "rack",
+            "=1",
+            "rack=",
+            "address=1",
+            "output=1",
+            "time=1",
+            "_x=1",
+        ] {
+            assert!(tag(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(host("off"), Ok(Host::Off));
+        assert_eq!(host("lb1"), Ok(Host::Name("lb1".into())));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod health;
 pub mod heap;
 pub mod model;
+pub mod requests;
 pub mod run;
 pub mod sampler;
 pub mod schema;

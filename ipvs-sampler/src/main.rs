@@ -1,6 +1,11 @@
 //! Reads the command line, runs, and turns the outcome into an exit code.
 
-use std::{io::Write as _, panic, process::ExitCode};
+use std::{
+    io::Write as _,
+    panic,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use clap::Parser as _;
 use ipvs_sampler::{
@@ -15,6 +20,9 @@ fn main() -> ExitCode {
     if log::set_logger(&StandardError).is_ok() {
         log::set_max_level(LevelFilter::Trace);
     }
+    let telegraf =
+        matches!(&cli.command, Command::Run(options) if options.telegraf_execd.is_some());
+    TELEGRAF.store(telegraf, Ordering::Relaxed);
     let outcome = panic::catch_unwind(|| match cli.command {
         Command::Once(options) => run::once(&options),
         Command::Run(options) => run::run(options),
@@ -29,6 +37,10 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// Whether Telegraf reads the messages: it wants each to begin with its level
+/// (plugins/inputs/execd).
+static TELEGRAF: AtomicBool = AtomicBool::new(false);
 
 /// Messages go to standard error, one line each, with no time of their own: whoever keeps them
 /// (a terminal, the journal) knows it.
@@ -45,13 +57,19 @@ impl Log for StandardError {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let label = match record.level() {
-            Level::Error => "error: ",
-            Level::Warn => "warning: ",
-            _ => "",
+        let telegraf = TELEGRAF.load(Ordering::Relaxed);
+        let label = match (record.level(), telegraf) {
+            (Level::Error, false) => "ipvs-sampler: error: ",
+            (Level::Warn, false) => "ipvs-sampler: warning: ",
+            (_, false) => "ipvs-sampler: ",
+            (Level::Error, true) => "E! ",
+            (Level::Warn, true) => "W! ",
+            (Level::Info, true) => "I! ",
+            (Level::Debug, true) => "D! ",
+            (Level::Trace, true) => "T! ",
         };
         // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(std::io::stderr(), "ipvs-sampler: {label}{}", record.args());
+        let _ = writeln!(std::io::stderr(), "{label}{}", record.args());
     }
 
     fn flush(&self) {}

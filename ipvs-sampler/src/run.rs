@@ -15,7 +15,8 @@ use crate::{
     failure::Failure,
     heap,
     model::Snapshot,
-    sampler::{DUMP_LIMIT, Sampler, cannot_enter, netmask, within},
+    requests::{Request, Requests},
+    sampler::{DUMP_LIMIT, Sampler, cannot_enter, further_tags, tag_style, within},
     schema::{self, DestinationRow, FieldSet, ServiceRow, TagStyle, TagValue},
     sink::Sinks,
     source::{namespace::Namespace, netlink::Netlink},
@@ -43,10 +44,7 @@ fn append(text: &mut Vec<u8>, options: &Once, namespace: &Namespace, snapshot: &
     match options.format {
         Format::Influx => {
             let encoder = Influx {
-                style: TagStyle {
-                    netmask: netmask(options.tags.netmask),
-                    netns: namespace.label().map(Into::into),
-                },
+                style: tag_style(&options.tags, Vec::new(), namespace),
             };
             for (service, destinations) in snapshot.iter() {
                 encoder.service(text, &ServiceRow::new(service), FieldSet::All, now);
@@ -136,6 +134,17 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
     let mut left = options.count;
     let interval = options.interval;
 
+    let encoder = Influx {
+        style: TagStyle {
+            further: further_tags(&options),
+            ..TagStyle::default()
+        },
+    };
+    let requests = options
+        .telegraf_execd
+        .map(Requests::listen)
+        .transpose()
+        .map_err(refused)?;
     let mut samplers = namespaces(&options.place)?
         .into_iter()
         .map(|namespace| Sampler::start(options.clone(), namespace))
@@ -152,7 +161,7 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
             complete &= sampler.tick(due, deadline, &mut batch)?;
         }
         if due == Due::Interval {
-            report_outputs(sinks, &mut batch);
+            report_outputs(sinks, &encoder, &mut batch);
         }
         sinks.push(&mut batch);
         if complete && let Some(left) = &mut left {
@@ -179,6 +188,14 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
                     sinks.reopen();
                     continue;
                 }
+                request = Requests::next(&requests) => {
+                    if request == Request::End {
+                        break 'ticks;
+                    }
+                    deadline = Moment::now().wall;
+                    due = Due::Interval;
+                    continue 'ticks;
+                }
                 woken = timer.wait(deadline, schedule.furthest()) => {
                     if woken.map_err(refused)? == Wake::ClockSet {
                         deadline = Moment::now().wall;
@@ -198,13 +215,13 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
 }
 
 /// A line for each output, how it is doing.
-fn report_outputs(sinks: &Sinks, batch: &mut Vec<u8>) {
+fn report_outputs(sinks: &Sinks, encoder: &Influx, batch: &mut Vec<u8>) {
     let now = Moment::now().wall;
     for report in sinks.reports() {
-        Influx::fields(
+        encoder.fields(
             batch,
             schema::sampler::OUTPUT_MEASUREMENT,
-            &[("output", TagValue::Text(&report.label))],
+            &[(schema::sampler::OUTPUT_TAG, TagValue::Text(&report.label))],
             &schema::sampler::output_fields(&report),
             now,
         );

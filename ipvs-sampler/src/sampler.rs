@@ -6,7 +6,7 @@ mod print;
 use std::time::Duration;
 
 use crate::{
-    cli::{self, Ebpf, Fields, Run},
+    cli::{self, Ebpf, Fields, Host, Run, Tags},
     clock::{Due, Moment},
     encode::Influx,
     events::Events,
@@ -14,6 +14,7 @@ use crate::{
     health::{Health, Mode, Report},
     model::{Around, Arrivals, Crosscheck, Ledger, Readings, Snapshot, slots_end},
     schema::{self, FieldSet, Netmask, TagStyle},
+    sink::Target,
     source::{
         kernel::Conditions,
         namespace::Namespace,
@@ -69,10 +70,7 @@ impl Sampler {
         let dumped = netlink.dump(&mut snapshot, &mut ());
         let mut sampler = Self {
             encoder: Influx {
-                style: TagStyle {
-                    netmask: netmask(options.tags.netmask),
-                    netns: namespace.label().map(Into::into),
-                },
+                style: tag_style(&options.tags, further_tags(&options), &namespace),
             },
             netlink: Some(netlink),
             options,
@@ -302,7 +300,7 @@ impl Sampler {
         };
         let fields = schema::sampler::fields(&self.health, &report);
         let tags = [("netns", self.encoder.style.netns())];
-        Influx::fields(
+        self.encoder.fields(
             batch,
             schema::sampler::MEASUREMENT,
             &tags,
@@ -361,10 +359,44 @@ fn apply(changes: &Changes, ledger: &mut Ledger) {
     }
 }
 
-/// The schema's word for a choice on the command line.
-pub(crate) fn netmask(choice: cli::Netmask) -> Netmask {
-    match choice {
-        cli::Netmask::Popcount => Netmask::Popcount,
-        cli::Netmask::Prefix => Netmask::Prefix,
+/// The choices on the command line in the schema's words.
+pub(crate) fn tag_style(
+    tags: &Tags,
+    further: Vec<(String, String)>,
+    namespace: &Namespace,
+) -> TagStyle {
+    TagStyle {
+        netmask: match tags.netmask {
+            cli::Netmask::Popcount => Netmask::Popcount,
+            cli::Netmask::Prefix => Netmask::Prefix,
+        },
+        netns: namespace.label().map(Into::into),
+        further,
     }
 }
+
+/// Those given, and the host's name where nobody else would add it.
+pub(crate) fn further_tags(options: &Run) -> Vec<(String, String)> {
+    let mut tags = options.tag.clone();
+    let host = match &options.host {
+        Host::Name(name) => Some(name.clone()),
+        Host::Off => None,
+        Host::Auto if options.output.iter().any(Target::is_standard_output) => None,
+        Host::Auto | Host::On => {
+            let name = rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned();
+            (!name.is_empty()).then_some(name)
+        }
+    };
+    if !tags.iter().any(|(name, _)| name == HOST_TAG) {
+        tags.extend(host.map(|name| (HOST_TAG.to_owned(), name)));
+    }
+    tags.sort_unstable();
+    tags.dedup_by(|later, former| later.0 == former.0);
+    tags
+}
+
+/// Telegraf's name for it.
+const HOST_TAG: &str = "host";

@@ -79,7 +79,7 @@ fn the_second_output_allocates_nothing() {
             ("dumps", Value::Unsigned(1)),
             ("mode", Value::Text("netlink")),
         ];
-        Influx::fields(&mut out, "ipvs_sampler", &[], &fields, 1);
+        Influx::default().fields(&mut out, "ipvs_sampler", &[], &fields, 1);
     };
     assert!(allocations(&mut encode) > 0);
     assert_eq!(allocations(&mut encode), 0);

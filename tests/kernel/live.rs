@@ -316,7 +316,7 @@ fn extended_fields_say_how_connections_arrived() {
         assert!(number("connections_1ms_max") <= number("connections_10ms_max"));
         assert!(number("connections_10ms_max") <= 40);
         assert!(number("interarrival_ns_p50") <= number("interarrival_ns_p99"));
-        assert!(number("interarrival_ns_p999") <= number("interarrival_ns_max") * 11 / 10);
+        assert!(number("interarrival_ns_p999") <= number("interarrival_ns_max"));
         assert!(
             number("cps_max") >= 40,
             "40 within 2 s in windows of 20 ms: {line:?}"

@@ -9,9 +9,10 @@ use std::{
 };
 
 use crate::support::{
+    eventually,
     lines::Line,
     network::{self, ipvsadm},
-    sampler::Sampler,
+    sampler::{self, Sampler},
     traffic,
 };
 
@@ -130,4 +131,43 @@ fn each_output_gets_every_line() {
     assert!(of("unix:", "lines_written") > 10);
     assert!(of("tcp://127.0.0.1:9", "retries") > 0, "nobody is there");
     assert!(of("tcp://127.0.0.1:9", "bytes_waiting") > 0);
+}
+
+#[test]
+fn telegraf_asks_and_its_end_is_the_samplers() {
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    let mut command = sampler::command(
+        "run --interval 10h --telegraf-execd=stdin --tag rack=7 --host on --live off",
+    );
+    command.stdin(std::process::Stdio::piped());
+    let mut sampler = Sampler::spawn(command);
+    let reports = |sampler: &Sampler| {
+        let lines = sampler.lines();
+        lines
+            .iter()
+            .filter(|line| line.measurement == "ipvs_sampler")
+            .count()
+    };
+    eventually("the first snapshot", || {
+        (reports(&sampler) == 1).then_some(())
+    });
+    sampler.say("\n");
+    eventually("the one asked for", || {
+        (reports(&sampler) == 2).then_some(())
+    });
+    sampler.hang_up();
+    let ended = sampler.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    for line in &ended.lines {
+        assert_eq!(
+            (line.tag("rack"), line.tag("host")),
+            ("7", name.trim()),
+            "{line:?}"
+        );
+    }
+    for message in ended.messages.lines() {
+        assert!(message.starts_with("I! "), "{message}");
+    }
 }

@@ -40,6 +40,7 @@ impl Influx {
     /// Appends one line, or nothing when there is no field. Tags have to be sorted by name;
     /// `measurement` and names must not be empty.
     pub fn fields(
+        &self,
         out: &mut Vec<u8>,
         measurement: &str,
         tags: &[(&str, TagValue<'_>)],
@@ -50,9 +51,7 @@ impl Influx {
             return;
         }
         append_escaped(out, measurement, b" ,");
-        for (name, value) in tags {
-            append_tag(out, name, *value);
-        }
+        self.tags(out, tags.iter().copied());
         let mut separator = b' ';
         for (name, value) in fields {
             append_field(out, &mut separator, name, *value);
@@ -69,9 +68,11 @@ impl Influx {
         timestamp_ns: i64,
     ) {
         out.extend_from_slice(measurement.name.as_bytes());
-        for tag in measurement.tags {
-            append_tag(out, tag.name, (tag.value)(row, &self.style));
-        }
+        let tags = measurement.tags.iter();
+        self.tags(
+            out,
+            tags.map(|tag| (tag.name, (tag.value)(row, &self.style))),
+        );
         let mut separator = b' ';
         for field in measurement.fields {
             if set >= field.set {
@@ -79,6 +80,20 @@ impl Influx {
             }
         }
         append_timestamp(out, timestamp_ns);
+    }
+
+    /// A line's own tags and the further ones, in the order of their names.
+    fn tags<'a>(&self, out: &mut Vec<u8>, own: impl Iterator<Item = (&'a str, TagValue<'a>)>) {
+        let mut further = self.style.further.iter().peekable();
+        for (name, value) in own {
+            while let Some((name, value)) = further.next_if(|(other, _)| other.as_str() < name) {
+                append_tag(out, name, TagValue::Text(value));
+            }
+            append_tag(out, name, value);
+        }
+        for (name, value) in further {
+            append_tag(out, name, TagValue::Text(value));
+        }
     }
 }
 
@@ -112,7 +127,7 @@ fn append_tag(out: &mut Vec<u8>, name: &str, value: TagValue<'_>) {
         return;
     }
     out.push(b',');
-    out.extend_from_slice(name.as_bytes());
+    append_escaped(out, name, b" ,=");
     out.push(b'=');
     match value {
         TagValue::Absent => {}

@@ -218,6 +218,7 @@ fn extended_fields_are_what_telegraf_leaves_out() {
         style: TagStyle {
             netmask: Netmask::Prefix,
             netns: Some("blue".into()),
+            further: vec![("aa".into(), "1".into()), ("rack id".into(), "b 2".into())],
         },
     };
     let mut out = Vec::new();
@@ -235,7 +236,7 @@ fn extended_fields_are_what_telegraf_leaves_out() {
         interval,
     };
     influx.destination(&mut out, &row, FieldSet::Extended, -1);
-    Influx::fields(
+    influx.fields(
         &mut out,
         "ipvs_sampler",
         &[("netns", influx.style.netns())],
@@ -245,11 +246,11 @@ fn extended_fields_are_what_telegraf_leaves_out() {
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "\
-ipvs_virtual_server,address_family=inet6,fwmark=47,netmask=96,netns=blue,sched=none \
+ipvs_virtual_server,aa=1,address_family=inet6,fwmark=47,netmask=96,netns=blue,rack\\ id=b\\ 2,sched=none \
 bytes_in=303i,bytes_out=304i,bytes_per_second_in=308i,bytes_per_second_out=309i,\
 connections=300i,cps=305i,cps_max=20i,flags=0i,pkts_in=301i,pkts_out=302i,\
 pps_in=306i,pps_in_max=21i,pps_out=307i,pps_out_max=22i,timeout=0i -1
-ipvs_real_server,address=198.51.100.7,address_family=inet,netns=blue,port=0,virtual_fwmark=47 \
+ipvs_real_server,aa=1,address=198.51.100.7,address_family=inet,netns=blue,port=0,rack\\ id=b\\ 2,virtual_fwmark=47 \
 active_connections=0i,bytes_in=313i,bytes_out=314i,\
 bytes_per_second_in=318i,bytes_per_second_out=319i,\
 connections=310i,connections_10ms_max=4i,connections_1ms_max=3i,cps=315i,cps_max=20i,\
@@ -257,7 +258,7 @@ forwarding=\"tunnel\",inactive_connections=0i,interarrival_ns_max=1000i,\
 interarrival_ns_p50=50i,interarrival_ns_p99=99i,interarrival_ns_p999=999i,\
 lower_threshold=0i,overloaded=1i,persistent_connections=0i,pkts_in=311i,pkts_out=312i,\
 pps_in=316i,pps_in_max=21i,pps_out=317i,pps_out_max=22i,upper_threshold=0i,weight=1i -1
-ipvs_sampler,netns=blue ticks=1i -1
+ipvs_sampler,aa=1,netns=blue,rack\\ id=b\\ 2 ticks=1i -1
 "
     );
 }
@@ -270,8 +271,8 @@ fn own_fields_are_escaped() {
         ("a,b c=d", Value::Integer(-1)),
         ("mode", Value::Text("no \"probe\": C:\\ ,=\n")),
     ];
-    Influx::fields(&mut out, "ipvs_sampler", &[], &fields, TIMESTAMP);
-    Influx::fields(&mut out, "ipvs_sampler", &[], &[], TIMESTAMP);
+    Influx::default().fields(&mut out, "ipvs_sampler", &[], &fields, TIMESTAMP);
+    Influx::default().fields(&mut out, "ipvs_sampler", &[], &[], TIMESTAMP);
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "ipvs_sampler dumps=9223372036854775807i,a\\,b\\ c\\=d=-1i,\
@@ -332,7 +333,7 @@ proptest! {
     ) {
         let mut out = Vec::new();
         let fields = [(name.as_str(), Value::Text(&text))];
-        Influx::fields(&mut out, "ipvs_sampler", &[], &fields, TIMESTAMP);
+        Influx::default().fields(&mut out, "ipvs_sampler", &[], &fields, TIMESTAMP);
         let out = String::from_utf8(out).unwrap();
         let parsed = influxdb_line_protocol::parse_lines(&out).next().unwrap().unwrap();
         let (key, value) = &parsed.field_set[0];

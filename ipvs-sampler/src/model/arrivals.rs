@@ -102,11 +102,16 @@ impl Arrivals {
         Some(ArrivalSummary {
             most_in_1ms,
             most_in_10ms,
-            gaps: (!gaps.is_empty()).then(|| Gaps {
-                p50: gaps.value_at_quantile(0.5),
-                p99: gaps.value_at_quantile(0.99),
-                p999: gaps.value_at_quantile(0.999),
-                longest: destination.longest_gap,
+            gaps: (!gaps.is_empty()).then(|| {
+                let longest = destination.longest_gap;
+                // The histogram answers with the end of a bucket.
+                let share = |quantile| gaps.value_at_quantile(quantile).min(longest);
+                Gaps {
+                    p50: share(0.5),
+                    p99: share(0.99),
+                    p999: share(0.999),
+                    longest,
+                }
             }),
         })
     }

@@ -95,6 +95,16 @@ pub struct TagStyle {
     pub netmask: Netmask,
     /// The network namespace, when one was chosen.
     pub netns: Option<String>,
+    /// Further tags of every line, sorted by name; none has the name of another.
+    pub further: Vec<(String, String)>,
+}
+
+/// Whether a measurement has a tag of this name already.
+#[must_use]
+pub fn is_tag(name: &str) -> bool {
+    let services = ServiceRow::MEASUREMENT.tags.iter().map(|tag| tag.name);
+    let destinations = DestinationRow::MEASUREMENT.tags.iter().map(|tag| tag.name);
+    services.chain(destinations).any(|tag| tag == name) || name == sampler::OUTPUT_TAG
 }
 
 impl TagStyle {

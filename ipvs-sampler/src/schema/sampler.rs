@@ -87,8 +87,11 @@ pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value
     ]
 }
 
-/// The measurement about one output. Its tag is `output`.
+/// The measurement about one output.
 pub const OUTPUT_MEASUREMENT: &str = "ipvs_sampler_output";
+
+/// Its tag.
+pub const OUTPUT_TAG: &str = "output";
 
 /// The fields about one output, sorted by name. Counts are since the start.
 #[must_use]

@@ -29,6 +29,12 @@ const EXPECTED: &str = "expected stdout, file:PATH, unix:PATH, unixgram:PATH, tc
                         influx3+http://HOST:PORT/?db=NAME (or https)";
 
 impl Target {
+    /// Whether it is standard output: then somebody else knows where lines come from.
+    #[must_use]
+    pub fn is_standard_output(&self) -> bool {
+        self.0 == Kind::Stdout
+    }
+
     /// Opens it. Who is not there yet is tried again later; only a file has to be there now.
     ///
     /// # Errors

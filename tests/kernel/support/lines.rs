@@ -69,8 +69,10 @@ impl Line {
     #[track_caller]
     fn check(&self, text: &str) {
         let keys = |map: Vec<&String>| map.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ");
+        // Those that a test has asked for.
+        let further = |name: &&String| ["netns", "host", "rack"].contains(&name.as_str());
         let extended = |name: &&String| EXTENDED_FIELDS.split(' ').any(|field| field == *name);
-        let tags = keys(self.tags.keys().filter(|name| *name != "netns").collect());
+        let tags = keys(self.tags.keys().filter(|name| !further(name)).collect());
         let fields = keys(self.numbers.keys().filter(|name| !extended(name)).collect());
         match self.measurement.as_str() {
             "ipvs_virtual_server" => {

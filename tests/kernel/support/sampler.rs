@@ -1,7 +1,7 @@
 //! The sampler under test, as its user runs it.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
@@ -154,6 +154,17 @@ impl Sampler {
         };
         let first = later(before);
         later(first.number("ticks"))
+    }
+
+    /// Says something on its standard input, which has to be a pipe.
+    pub(crate) fn say(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().expect("a pipe");
+        stdin.write_all(text.as_bytes()).expect("writing");
+    }
+
+    /// Closes its standard input.
+    pub(crate) fn hang_up(&mut self) {
+        self.child.stdin.take();
     }
 
     /// A number of kB from /proc/PID/status, such as `VmRSS`.

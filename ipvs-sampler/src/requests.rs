@@ -1,0 +1,64 @@
+//! What Telegraf's `execd` input says on standard input: sample now, or end.
+
+use std::{
+    io::{self, Read as _},
+    sync::Arc,
+    thread,
+};
+
+use tokio::sync::Notify;
+
+use crate::cli::Execd;
+
+/// Listens on a thread of its own.
+pub struct Requests {
+    sample: Arc<Notify>,
+    end: Arc<Notify>,
+}
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A complete snapshot, now.
+    Sample,
+    /// The end: nobody listens any more.
+    End,
+}
+
+impl Requests {
+    /// Begins to listen. Only with [`Execd::Stdin`] a line asks for a snapshot.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn listen(execd: Execd) -> io::Result<Self> {
+        let requests = Self {
+            sample: Arc::default(),
+            end: Arc::default(),
+        };
+        let (sample, end) = (Arc::clone(&requests.sample), Arc::clone(&requests.end));
+        thread::Builder::new()
+            .name("requests".into())
+            .spawn(move || {
+                let mut buffer = [0; 256];
+                while let Ok(1..) = io::stdin().read(&mut buffer).map_err(drop) {
+                    if execd == Execd::Stdin {
+                        // Several that wait are one.
+                        sample.notify_one();
+                    }
+                }
+                end.notify_one();
+            })?;
+        Ok(requests)
+    }
+
+    /// The next request; never, when nobody listens.
+    pub async fn next(requests: &Option<Self>) -> Request {
+        let Some(requests) = requests else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            () = requests.end.notified() => Request::End,
+            () = requests.sample.notified() => Request::Sample,
+        }
+    }
+}
