@@ -1,8 +1,6 @@
 //! The life of a director, read live: what it depends on comes and goes.
 
-use std::{fs, os::unix::process::CommandExt as _, path::Path, thread, time::Duration};
-
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+use std::{fs, path::Path, thread, time::Duration};
 
 use crate::{
     live::{becomes_equal, configure},
@@ -17,14 +15,14 @@ use crate::{
 };
 
 /// Writes a file of /proc or /sys, and what was there before when dropped.
-struct Switch {
+pub(crate) struct Switch {
     path: &'static str,
     before: String,
 }
 
 impl Switch {
     /// `None` on a kernel without it.
-    fn set(path: &'static str, value: &str) -> Option<Self> {
+    pub(crate) fn set(path: &'static str, value: &str) -> Option<Self> {
         if !Path::new(path).exists() {
             println!("this kernel has no {path}");
             return None;
@@ -41,7 +39,7 @@ impl Drop for Switch {
     }
 }
 
-fn in_mode(sampler: &Sampler, mode: &str) -> Line {
+pub(crate) fn in_mode(sampler: &Sampler, mode: &str) -> Line {
     eventually(mode, || {
         sampler.report().filter(|line| line.texts["mode"] == mode)
     })
@@ -93,52 +91,6 @@ fn the_module_is_loaded_anew_between_two_dumps() {
         .map(|line| line.number("connections"))
         .sum();
     assert_eq!(sum, now);
-}
-
-#[test]
-fn a_better_mode_is_taken_when_nothing_stands_against_it_any_more() {
-    configure();
-    let hidden = Switch::set("/proc/sys/kernel/kptr_restrict", "2").expect("a sysctl");
-    let sampler = Sampler::run("--interval 500ms --resolution 50ms");
-    let report = in_mode(&sampler, "events");
-    assert!(
-        report.texts["reason"].contains("kptr_restrict"),
-        "{report:?}"
-    );
-    drop(hidden);
-    fs::write("/proc/sys/kernel/kptr_restrict", "0").expect("a sysctl");
-    in_mode(&sampler, "live");
-    traffic::connect("10.0.0.1:80", 5);
-    becomes_equal(&sampler);
-}
-
-#[test]
-fn a_probe_is_tried_again_when_it_may_be_attached() {
-    const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
-    configure();
-    let forbidden = Switch::set(PARANOID, "3").expect("a sysctl");
-    let mut command = sampler::command("run --interval 500ms --resolution 50ms");
-    // SAFETY: between fork and exec; the call is one prctl(2), which is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            Ok(remove_capability_from_bounding_set(
-                CapabilitySet::SYS_ADMIN,
-            )?)
-        });
-    }
-    let sampler = Sampler::spawn(command);
-    let report = in_mode(&sampler, "netlink");
-    let reason = &report.texts["reason"];
-    assert!(reason.contains("perf_event_paranoid=3"), "{reason}");
-    fs::write(PARANOID, "2").expect("a sysctl");
-    eventually("better than netlink", || {
-        sampler
-            .report()
-            .filter(|line| line.texts["mode"] != "netlink")
-    });
-    drop(forbidden);
-    let ended = sampler.stop();
-    assert_eq!(ended.code, Some(0), "{}", ended.messages);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::support::{
-    btf, eventually, ipvsadm, let_the_estimator_run,
+    eventually, ipvsadm, let_the_estimator_run,
     lines::{Line, about},
     network::{self, ipvsadm},
     sampler::Sampler,
@@ -351,79 +351,6 @@ fn the_kernels_rates_are_there_on_request() {
     assert!((2..=6).contains(&distinct("cps")), "{}", distinct("cps"));
 }
 
-/// The offsets that the kernel's BTF tells, each made wrong in turn: a copy is mounted over it.
-#[test]
-fn wrong_offsets_are_caught_before_a_line_is_written() {
-    const BTF: &str = "/sys/kernel/btf/ip_vs";
-    configure();
-    let Ok(right) = std::fs::read(BTF) else {
-        println!("this kernel has no {BTF}: there are no offsets to spoil");
-        return;
-    };
-    // Connections that stay, so that no counter and no number of connections is 0.
-    traffic::connect("10.0.0.1:80", 12);
-    let_the_estimator_run();
-    sh("ipvsadm -Z");
-    let idle: Vec<_> = traffic::hold("10.0.0.1:80", 6);
-    traffic::connect("10.0.0.1:80", 12);
-    let_the_estimator_run();
-    let members = [
-        ("ip_vs_dest", "stats"),
-        ("ip_vs_service", "stats"),
-        ("ip_vs_stats", "cpustats"),
-        ("ip_vs_stats", "kstats"),
-        ("ip_vs_stats", "kstats0"),
-        ("ip_vs_dest", "activeconns"),
-        ("ip_vs_dest", "weight"),
-    ];
-    for (structure, member) in members {
-        let wrong = btf::moved(&right, structure, member, 4);
-        std::fs::write("/tmp/wrong-btf", wrong).expect("a copy");
-        sh(&format!("mount --bind /tmp/wrong-btf {BTF}"));
-        let sampler = Sampler::run("--interval 1s --resolution 50ms");
-        sh(&format!("umount {BTF}"));
-        let ended = sampler.stop();
-        let first = ended
-            .lines
-            .iter()
-            .find(|line| line.measurement == "ipvs_sampler")
-            .expect("a report");
-        assert_eq!(first.texts["mode"], "events", "{structure}.{member}");
-        assert!(
-            first.texts["reason"].contains("failed their check"),
-            "{structure}.{member}: {first:?}"
-        );
-        let started_live = ended.messages.contains("live: every");
-        assert!(!started_live, "{structure}.{member}: {}", ended.messages);
-    }
-    drop(idle);
-}
-
-/// What is not there is not made up: another layout than that of the oldest kernel is not guessed at.
-#[test]
-fn without_btf_of_the_module_only_the_oldest_kernel_is_read() {
-    configure();
-    let oldest = !std::path::Path::new("/sys/kernel/btf/ip_vs").exists();
-    sh("mkdir -p /tmp/btf");
-    sh("cp /sys/kernel/btf/vmlinux /tmp/btf/vmlinux");
-    sh("mount --bind /tmp/btf /sys/kernel/btf");
-    let sampler = Sampler::run("--interval 1s --resolution 50ms");
-    sh("umount /sys/kernel/btf");
-    let ended = sampler.stop();
-    let report = ended
-        .lines
-        .iter()
-        .find(|line| line.measurement == "ipvs_sampler");
-    let report = report.expect("a report");
-    if oldest {
-        assert_eq!(report.texts["mode"], "live", "{report:?}");
-    } else {
-        assert_eq!(report.texts["mode"], "events", "{report:?}");
-        let reason = &report.texts["reason"];
-        assert!(reason.contains("no /sys/kernel/btf/ip_vs"), "{reason}");
-    }
-}
-
 #[test]
 fn fifty_changes_per_second_under_load() {
     configure();
@@ -454,22 +381,6 @@ fn fifty_changes_per_second_under_load() {
     assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
     assert_eq!(report.number("events_missed"), 0, "{report:?}");
     assert_eq!(report.number("records_lost_changes"), 0, "{report:?}");
-}
-
-#[test]
-fn hidden_addresses_are_named_as_the_reason() {
-    const RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";
-    configure();
-    let before = std::fs::read_to_string(RESTRICT).expect("a sysctl");
-    std::fs::write(RESTRICT, "2").expect("a sysctl");
-    let sampler = Sampler::run("--interval 1s");
-    std::fs::write(RESTRICT, before).expect("a sysctl");
-    let report = sampler.report().expect("a report");
-    assert_eq!(report.texts["mode"], "events");
-    assert!(
-        report.texts["reason"].contains("kptr_restrict"),
-        "{report:?}"
-    );
 }
 
 #[test]

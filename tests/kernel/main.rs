@@ -12,6 +12,7 @@
 mod capture;
 mod change;
 mod counting;
+mod ladder;
 mod life;
 mod live;
 mod loss;
