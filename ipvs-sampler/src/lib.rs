@@ -19,3 +19,4 @@ pub mod sampler;
 pub mod schema;
 pub mod sink;
 pub mod source;
+pub mod supervisor;

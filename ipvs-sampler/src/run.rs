@@ -20,6 +20,7 @@ use crate::{
     schema::{self, DestinationRow, FieldSet, ServiceRow, TagStyle, TagValue},
     sink::Sinks,
     source::{namespace::Namespace, netlink::Netlink},
+    supervisor::Supervisor,
 };
 
 /// How long the output may take to write what waits when the program ends.
@@ -140,6 +141,7 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
             ..TagStyle::default()
         },
     };
+    let mut supervisor = Supervisor::new(Moment::now());
     let requests = options
         .telegraf_execd
         .map(Requests::listen)
@@ -161,8 +163,11 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
             complete &= sampler.tick(due, deadline, &mut batch)?;
         }
         if due == Due::Interval {
+            let status: Vec<_> = samplers.iter().map(Sampler::status).collect();
+            supervisor.interval(status.join("; "));
             report_outputs(sinks, &encoder, &mut batch);
         }
+        supervisor.alive(Moment::now());
         sinks.push(&mut batch);
         if complete && let Some(left) = &mut left {
             *left -= 1;
@@ -188,6 +193,10 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
                     sinks.reopen();
                     continue;
                 }
+                () = supervisor.sign_due() => {
+                    supervisor.alive(Moment::now());
+                    continue;
+                }
                 request = Requests::next(&requests) => {
                     if request == Request::End {
                         break 'ticks;
@@ -206,6 +215,7 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
         }
         due = schedule.due(Moment::now().wall);
     }
+    supervisor.stopping();
     // Interrupted: the last word is a complete one.
     for sampler in &mut samplers {
         sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;

@@ -161,6 +161,18 @@ impl Sampler {
         Ok(complete)
     }
 
+    /// How it is doing, in a few words.
+    #[must_use]
+    pub fn status(&self) -> String {
+        format!(
+            "{}{}, {} services, {} destinations",
+            prefix(&self.namespace),
+            self.mode.name(),
+            self.snapshot.services.len(),
+            self.snapshot.destinations.len()
+        )
+    }
+
     /// Counts deadlines that passed while a tick was at work.
     pub fn missed(&mut self, deadlines: u64) {
         self.health.ticks_missed += deadlines;

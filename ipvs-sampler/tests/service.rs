@@ -1,0 +1,45 @@
+//! The binary under a service manager, on any machine: with IPVS or without.
+
+use std::{
+    os::unix::net::UnixDatagram,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+#[test]
+fn the_service_manager_is_told() {
+    let path = std::env::temp_dir().join(format!("ipvs-sampler-notify-{}", std::process::id()));
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ipvs-sampler"))
+        .args(["run", "--interval", "1h", "--ebpf", "off"])
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000")
+        .env_remove("WATCHDOG_PID")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let next = || {
+        let mut buffer = [0; 1000];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec())
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(next(), "READY=1");
+    let status = next();
+    assert!(status.starts_with("STATUS="), "{status}");
+    // An interval is an hour, and yet it is alive.
+    assert_eq!((next(), next()), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
+    let pid = i32::try_from(child.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let last = std::iter::repeat_with(next).find(|message| message != "WATCHDOG=1");
+    assert_eq!(last.as_deref(), Some("STOPPING=1"));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    std::fs::remove_file(path).unwrap();
+}
