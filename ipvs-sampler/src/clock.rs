@@ -107,11 +107,14 @@ impl Schedule {
         Due::Interval
     }
 
-    /// Deadlines that passed between the one that was served and `now`.
+    /// Deadlines that passed between the one that was served and `now`, of which the last `elapsed` ns
+    /// really went by: a clock that was set meanwhile made none pass.
     #[must_use]
-    pub fn missed(&self, served: i64, now: i64) -> u64 {
+    pub fn missed(&self, served: i64, now: i64, elapsed: u64) -> u64 {
         let period = self.resolution.unwrap_or(self.interval);
-        u64::try_from(now.div_euclid(period) - served.div_euclid(period)).unwrap_or(0)
+        let passed = now.div_euclid(period) - served.div_euclid(period);
+        let possible = elapsed / period.unsigned_abs() + 1;
+        u64::try_from(passed).unwrap_or(0).min(possible)
     }
 }
 
@@ -251,10 +254,15 @@ mod tests {
     #[test]
     fn passed_deadlines_are_counted() {
         let schedule = schedule(1000, 100, 0);
-        assert_eq!(schedule.missed(200 * MS, 299 * MS), 0);
-        assert_eq!(schedule.missed(200 * MS, 301 * MS), 1);
-        assert_eq!(schedule.missed(200 * MS, 1000 * MS), 8);
-        assert_eq!(schedule.missed(200 * MS, 100 * MS), 0);
+        let missed =
+            |now: i64, elapsed: u64| schedule.missed(200 * MS, now * MS, elapsed * 1_000_000);
+        assert_eq!(missed(299, 99), 0);
+        assert_eq!(missed(301, 101), 1);
+        assert_eq!(missed(1000, 800), 8);
+        assert_eq!(missed(100, 10), 0);
+        // Set forth by an hour, back by a second.
+        assert_eq!(missed(3_600_250, 50), 1);
+        assert_eq!(missed(-800, 50), 0);
     }
 
     #[test]

@@ -156,6 +156,7 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
     let mut deadline = Moment::now().wall;
     let mut schedule = Schedule::new(interval, resolution(&samplers), deadline);
     let mut due = Due::Interval;
+    let mut waited_from = Moment::now();
     'ticks: loop {
         let mut complete = true;
         for sampler in &mut samplers {
@@ -175,13 +176,14 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
                 return Ok(());
             }
         }
-        let now = Moment::now().wall;
-        let missed = schedule.missed(deadline, now);
+        let now = Moment::now();
+        let missed = schedule.missed(deadline, now.wall, now.since(&waited_from));
+        waited_from = now;
         for sampler in &mut samplers {
             sampler.missed(missed);
         }
         schedule.set_resolution(resolution(&samplers));
-        deadline = schedule.next(now);
+        deadline = schedule.next(now.wall);
         loop {
             tokio::select! {
                 biased;

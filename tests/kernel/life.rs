@@ -274,7 +274,7 @@ fn a_millisecond_holds_for_a_minute() {
     fs::remove_file(FILE).expect("a file");
     let reports: Vec<_> = text
         .lines()
-        .filter(|line| line.starts_with("ipvs_sampler "))
+        .filter(|line| line.starts_with("ipvs_sampler,"))
         .map(Line::parse)
         .collect();
     // Without the beginning, when the probe starts.
