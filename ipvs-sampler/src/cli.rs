@@ -78,7 +78,7 @@ pub struct Run {
     /// Time between complete snapshots, such as 10s or 500ms
     #[arg(long, default_value = "10s", value_parser = period)]
     pub interval: Duration,
-    /// Time between lines for the destinations that were scheduled to, while the probe runs
+    /// Time between lines for what changed, or was scheduled to, while the probe runs
     #[arg(long, default_value = "100ms", value_parser = period)]
     pub resolution: Duration,
     /// Whether to use the eBPF probe

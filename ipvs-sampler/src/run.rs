@@ -158,11 +158,8 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
     let mut due = Due::Interval;
     let mut waited_from = Moment::now();
     'ticks: loop {
-        let mut complete = true;
-        for sampler in &mut samplers {
-            sampler.dropped(sinks.dropped_lines());
-            complete &= sampler.tick(due, deadline, &mut batch)?;
-        }
+        let dropped = sinks.dropped_lines();
+        let ticked = tick_all(&mut samplers, due, deadline, dropped, &mut batch);
         if due == Due::Interval {
             let status: Vec<_> = samplers.iter().map(Sampler::status).collect();
             supervisor.interval(status.join("; "));
@@ -170,7 +167,7 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
         }
         supervisor.alive(Moment::now());
         sinks.push(&mut batch);
-        if complete && let Some(left) = &mut left {
+        if ticked? && let Some(left) = &mut left {
             *left -= 1;
             if *left == 0 {
                 return Ok(());
@@ -219,11 +216,28 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
     }
     supervisor.stopping();
     // Interrupted: the last word is a complete one.
-    for sampler in &mut samplers {
-        sampler.tick(Due::Interval, Moment::now().wall, &mut batch)?;
-    }
+    let now = Moment::now().wall;
+    let dropped = sinks.dropped_lines();
+    let ticked = tick_all(&mut samplers, Due::Interval, now, dropped, &mut batch);
     sinks.push(&mut batch);
-    Ok(())
+    ticked.map(drop)
+}
+
+/// A tick of each network namespace; whether all are complete. What was written before a failure
+/// stays in `batch`.
+fn tick_all(
+    samplers: &mut [Sampler],
+    due: Due,
+    deadline: i64,
+    dropped: u64,
+    batch: &mut Vec<u8>,
+) -> Result<bool, Failure> {
+    let mut complete = true;
+    for sampler in samplers {
+        sampler.dropped(dropped);
+        complete &= sampler.tick(due, deadline, batch)?;
+    }
+    Ok(complete)
 }
 
 /// A line for each output, how it is doing.

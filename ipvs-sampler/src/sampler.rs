@@ -38,6 +38,10 @@ pub struct Sampler {
     netlink: Option<Netlink>,
     probe: Option<Probe>,
     mode: Mode,
+    /// Something was zeroed since the last dump began.
+    zeroed: bool,
+    /// A new probe may come further than the one there is.
+    trying_again: bool,
     /// Under which the probe was started, and came no further than it did.
     conditions: Conditions,
     /// The last dump.
@@ -77,6 +81,8 @@ impl Sampler {
             namespace,
             probe: None,
             mode: Mode::Waiting(NOT_LOADED),
+            zeroed: false,
+            trying_again: false,
             conditions: Conditions::default(),
             snapshot,
             spare: Snapshot::default(),
@@ -127,7 +133,7 @@ impl Sampler {
         self.read_watched();
         self.fetch_arrivals();
         // Where nothing had been zeroed before, nobody has seen yet that it is read from the right place.
-        let zeroed = self.mode == Mode::Live && !self.changes.zeroed.is_empty();
+        let zeroed = self.mode == Mode::Live && self.zeroed;
         let news = self.ledger.wants_dump() || self.events.lost_changes() || zeroed;
         let dumped = due == Due::Interval || news && began.since(&self.last_dump) >= LEARNING_PAUSE;
         let fresh = dumped && self.refresh(batch)?;
@@ -196,7 +202,7 @@ impl Sampler {
         } else {
             self.ledger.read_watched(|slot| probe.connections(slot));
         }
-        apply(&self.changes, &mut self.ledger);
+        self.apply_changes();
     }
 
     fn fetch_arrivals(&mut self) {
@@ -250,6 +256,7 @@ impl Sampler {
             self.last_dump = began;
             return Ok(false);
         };
+        self.zeroed = false;
         let result = match &mut self.probe {
             Some(probe) => netlink.dump(&mut self.spare, &mut probe.learner()),
             None => netlink.dump(&mut self.spare, &mut ()),
@@ -275,6 +282,16 @@ impl Sampler {
         Ok(true)
     }
 
+    fn apply_changes(&mut self) {
+        self.zeroed |= !self.changes.zeroed.is_empty();
+        for &slot in &self.changes.zeroed {
+            self.ledger.zero(slot);
+        }
+        for &slot in &self.changes.retired {
+            self.ledger.retire(slot);
+        }
+    }
+
     /// Puts the new dump in place of the last one, and the probe's counts to its names.
     fn join(&mut self, batch: &mut Vec<u8>) {
         if let Some(probe) = &mut self.probe {
@@ -282,7 +299,7 @@ impl Sampler {
             probe.drain(&mut self.changes);
             self.events.update(probe);
             self.ledger.read_all(|slot| probe.connections(slot));
-            apply(&self.changes, &mut self.ledger);
+            self.apply_changes();
             if self.mode != Mode::Live {
                 self.print_departed(batch);
             }
@@ -360,15 +377,6 @@ fn prefix(namespace: &Namespace) -> String {
     namespace
         .label()
         .map_or_else(String::new, |label| format!("netns {label}: "))
-}
-
-fn apply(changes: &Changes, ledger: &mut Ledger) {
-    for &slot in &changes.zeroed {
-        ledger.zero(slot);
-    }
-    for &slot in &changes.retired {
-        ledger.retire(slot);
-    }
 }
 
 /// The choices on the command line in the schema's words.

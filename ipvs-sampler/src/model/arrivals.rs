@@ -128,13 +128,12 @@ impl Arrivals {
         }
     }
 
-    /// A slot is to be given to another destination.
+    /// A slot is to be given to another destination, an interval after the end of the one before: none
+    /// of its arrivals is recent any more.
     pub fn forget(&mut self, slot: Slot) {
         if let Some(destination) = self.destinations.get_mut(slot as usize) {
             *destination = None;
         }
-        self.active.retain(|active| *active != slot);
-        self.recent.retain(|arrival| arrival.slot != slot);
     }
 
     /// Forgets everything.

@@ -9,6 +9,8 @@ use super::{Destination, Service, Snapshot, Stats};
 pub struct Readings {
     /// By slot.
     entries: Vec<Option<Entry>>,
+    /// How often [`Readings::take`] was called.
+    times: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ struct Entry {
     window_ns: u64,
     /// Since [`Readings::end_interval`].
     peak: Peak,
+    /// The time it was read.
+    time: u64,
 }
 
 /// The highest rates of any window, per second; `None` where nobody knows.
@@ -48,6 +52,8 @@ impl Readings {
         window_ns: u64,
         read: impl Fn(Slot) -> Option<Reading>,
     ) {
+        self.times += 1;
+        let time = self.times;
         for slot in slots(snapshot) {
             let index = slot as usize;
             if index >= self.entries.len() {
@@ -56,10 +62,13 @@ impl Readings {
             // Half a reading is none: its sums would be too low.
             let whole = read(slot).filter(|reading| reading.refused == 0);
             self.entries[index] = whole.map(|reading| match &self.entries[index] {
-                Some(before) if before.reading.address == reading.address => {
-                    Entry::after(before, reading, window_ns)
+                // One that a dump left out for a while has no window either.
+                Some(before)
+                    if before.reading.address == reading.address && before.time + 1 == time =>
+                {
+                    Entry::after(before, reading, window_ns, time)
                 }
-                _ => Entry::first(reading),
+                _ => Entry::first(reading, time),
             });
         }
     }
@@ -154,17 +163,18 @@ pub fn slots_end(snapshot: &Snapshot) -> Slot {
 
 impl Entry {
     /// Of an object not read before: it says where it stands, and has no window yet.
-    fn first(reading: Reading) -> Self {
+    fn first(reading: Reading, time: u64) -> Self {
         Self {
             reading,
             window: [0; COUNTERS],
             changed: true,
             window_ns: 0,
             peak: Peak::none(),
+            time,
         }
     }
 
-    fn after(former: &Self, reading: Reading, window_ns: u64) -> Self {
+    fn after(former: &Self, reading: Reading, window_ns: u64, time: u64) -> Self {
         let before = &former.reading;
         let window = std::array::from_fn(|index| {
             reading.counted[index].saturating_sub(before.counted[index])
@@ -183,6 +193,7 @@ impl Entry {
                 packets_in: higher(former.peak.packets_in, 1),
                 packets_out: higher(former.peak.packets_out, 2),
             },
+            time,
         }
     }
 
@@ -327,6 +338,22 @@ mod tests {
         assert_eq!(service.stats.connections_per_second, 0);
         readings.take(&snapshot, 1_000, |_| None);
         assert_eq!(readings.service(&snapshot.services[0]), None);
+    }
+
+    #[test]
+    fn an_object_that_was_left_out_for_a_while_has_no_window() {
+        let snapshot = snapshot();
+        let mut readings = Readings::default();
+        readings.take(&snapshot, 1, read);
+        readings.take(&Snapshot::default(), 1, read);
+        readings.take(&snapshot, 1_000, |slot| {
+            let mut reading = read(slot)?;
+            reading.counted[0] += 1_000_000;
+            Some(reading)
+        });
+        let service = readings.service(&snapshot.services[0]).unwrap();
+        assert_eq!(service.stats.connections_per_second, 0);
+        assert_eq!(service.stats.connections, 1_000_008);
     }
 
     #[test]

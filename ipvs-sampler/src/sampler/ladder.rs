@@ -1,6 +1,6 @@
 //! Which of live, events and netlink is taken, and when that is thought over.
 
-use super::{Sampler, open_netlink, prefix, within};
+use super::{NOT_LOADED, Sampler, open_netlink, prefix, within};
 use crate::{
     cli::{Ebpf, Fields, Live},
     failure::Failure,
@@ -13,8 +13,9 @@ use crate::{
     },
 };
 
-/// So often live readings may differ from a dump before they are held to be wrong.
-const CHECKS: u32 = 3;
+/// So often live readings may differ from a dump before they are held to be wrong. On a busy director with
+/// few destinations a connection comes in between in a few dumps of a hundred.
+const CHECKS: u32 = 6;
 
 /// Least number of services and destinations that the probe has room for.
 const LEAST_SLOTS: u32 = 4096;
@@ -31,9 +32,10 @@ impl Sampler {
         if !self.dump(batch)? {
             return Ok(false);
         }
-        if self.probe.is_some() && family(self) != known {
+        if known.is_some() && family(self) != known {
             log::warn!("{}IPVS was loaded anew", prefix(&self.namespace));
             self.forget_probe();
+            self.mode = Mode::Waiting(NOT_LOADED);
         }
         if self.wants_probe() {
             self.start_probe()?;
@@ -55,6 +57,7 @@ impl Sampler {
     fn wants_probe(&self) -> bool {
         let objects = self.objects();
         match (&self.mode, &self.probe) {
+            _ if self.trying_again => true,
             (Mode::Netlink(_), _) => false,
             (_, None) => true,
             (_, Some(probe)) => {
@@ -72,20 +75,16 @@ impl Sampler {
             Mode::Events(_) => self.options.live == Live::Auto,
             Mode::Netlink(_) => self.options.ebpf != Ebpf::Off,
         };
-        if wanted && Conditions::now() != self.conditions {
-            self.drop_probe();
-            self.mode = Mode::Waiting("something changed that the probe depends on");
-        }
+        self.trying_again = wanted && Conditions::now() != self.conditions;
     }
 
-    /// The probe's counts stay with the ledger; how many slots it had.
-    fn drop_probe(&mut self) -> Option<u32> {
-        let probe = self.probe.take()?;
+    /// The probe's counts stay with the ledger.
+    fn drop_probe(&mut self) {
+        self.probe = None;
         if self.events.lost_changes() {
             self.ledger.doubt();
         }
         self.events.probe_ended();
-        Some(probe.slots())
     }
 
     pub(super) fn start_probe(&mut self) -> Result<(), Failure> {
@@ -96,7 +95,17 @@ impl Sampler {
         // Half as many again fit before `wants_probe` wants more; each slot costs some 200 bytes.
         let room = self.objects().saturating_mul(2);
         let room = u32::try_from(room).unwrap_or(u32::MAX / 2).max(LEAST_SLOTS);
-        let slots = self.drop_probe().map_or(room, |had| room.max(had * 2));
+        let had = self.probe.as_ref().map_or(0, Probe::slots);
+        let slots = if self.events.no_slot_left() {
+            room.max(had.saturating_mul(2))
+        } else {
+            room
+        };
+        let good = self.trying_again && had > 0;
+        self.trying_again = false;
+        if !good {
+            self.drop_probe();
+        }
         let options = Options {
             resolution_ns: u64::try_from(self.options.resolution.as_nanos()).unwrap_or(u64::MAX),
             ring_bytes: self.options.ebpf_ring,
@@ -110,12 +119,17 @@ impl Sampler {
         self.conditions = Conditions::now();
         match within(&self.namespace, || Probe::start(&options))? {
             Ok(probe) => {
+                if good {
+                    self.drop_probe();
+                }
                 self.ledger.restart(probe.slots(), &mut self.snapshot);
                 self.events.probe_began(&probe, &self.namespace);
                 self.forget_slots();
                 self.probe = Some(probe);
                 Ok(())
             }
+            // What runs goes on.
+            Err(_) if good => Ok(()),
             Err(unavailable) if self.options.ebpf == Ebpf::Require => Err(unavailable.into()),
             Err(unavailable) => {
                 self.ledger.clear();

@@ -61,6 +61,11 @@ impl Output for Datagrams {
     fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
         let mut trouble = None;
         for datagram in split(batch, self.peer.most_bytes()) {
+            // Nobody to connect to, or no time left: nor will there be for the rest.
+            if trouble.is_some() && (self.socket.is_none() || queue.closing()) {
+                queue.dropped(lines(datagram));
+                continue;
+            }
             let sent = self.send(datagram).or_else(|_| {
                 self.socket = None;
                 self.send(datagram)

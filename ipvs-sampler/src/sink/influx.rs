@@ -167,7 +167,11 @@ impl Server {
             return Ok(None);
         };
         let secret = read(path)?;
-        let secret = secret.trim_end();
+        let secret = secret.lines().next().unwrap_or_default().trim();
+        if secret.is_empty() {
+            let message = format!("the first line of {} is empty", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         Ok(Some(match (self.version, &self.user) {
             (Version::One, Some(user)) => {
                 format!("Basic {}", STANDARD.encode(format!("{user}:{secret}")))

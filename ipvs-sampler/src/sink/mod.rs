@@ -54,6 +54,8 @@ pub struct Sinks {
 /// A writer on a thread of its own behind a bounded queue.
 struct Sink {
     label: String,
+    /// Its reader is whoever started the program, and wants to know.
+    standard_output: bool,
     queue: Arc<Queue>,
 }
 
@@ -77,7 +79,9 @@ impl Sinks {
         let failed = Arc::new(Notify::new());
         let open = |target: &Target| {
             let output = target.open()?;
-            Sink::new(target.to_string(), output, &failed)
+            let mut sink = Sink::new(target.to_string(), output, &failed)?;
+            sink.standard_output = target.is_standard_output();
+            Ok(sink)
         };
         let sinks = targets
             .iter()
@@ -139,9 +143,15 @@ impl Sinks {
         }
         let mut outcome = Ok(());
         for sink in &self.sinks {
-            let finished = sink.queue.finished(deadline);
-            let finished = finished.map_err(|error| (sink.label.clone(), error));
-            outcome = outcome.and(finished);
+            match sink.queue.finished(deadline) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && !sink.standard_output => {
+                    log::warn!("{}: {error}", sink.label);
+                }
+                finished => {
+                    let finished = finished.map_err(|error| (sink.label.clone(), error));
+                    outcome = outcome.and(finished);
+                }
+            }
         }
         outcome
     }
@@ -154,7 +164,11 @@ impl Sink {
         thread::Builder::new()
             .name("output".into())
             .spawn(move || write(&shared, output))?;
-        Ok(Self { label, queue })
+        Ok(Self {
+            label,
+            standard_output: false,
+            queue,
+        })
     }
 }
 

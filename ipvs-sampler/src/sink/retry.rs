@@ -23,8 +23,9 @@ pub(super) const fn verdict(status: u16) -> Verdict {
         200..=299 => Verdict::Accepted,
         413 => Verdict::TooLarge,
         // Credentials and quotas are mended by people, on the other side.
-        401 | 403 | 429 => Verdict::Later,
-        400..=499 => Verdict::Rejected,
+        401 | 403 | 408 | 425 | 429 => Verdict::Later,
+        // An address that leads elsewhere is a mistake to be mended here.
+        300..=499 => Verdict::Rejected,
         _ => Verdict::Later,
     }
 }
@@ -73,10 +74,12 @@ mod tests {
         for (status, expected) in [
             (200, Verdict::Accepted),
             (204, Verdict::Accepted),
+            (301, Verdict::Rejected),
             (400, Verdict::Rejected),
             (401, Verdict::Later),
             (403, Verdict::Later),
             (404, Verdict::Rejected),
+            (408, Verdict::Later),
             (413, Verdict::TooLarge),
             (422, Verdict::Rejected),
             (429, Verdict::Later),

@@ -18,15 +18,15 @@ pub const PROBES: [(&str, &str); 5] = [
     ("conn_new", "ip_vs_conn_new"),
 ];
 
-/// Further functions, without which nothing can be read live: what teaches services, and what ends
-/// them. Of the second kind the first that this kernel has is taken (`ip_vs_unlink_service` up to 6.x,
+/// Further functions, without which nothing can be read live: what ends services, and then what
+/// teaches them. Of the first kind the first that this kernel has is taken (`ip_vs_unlink_service` up to 6.x,
 /// `__ip_vs_del_service` in 7.x, net/netfilter/ipvs/ip_vs_ctl.c).
 pub const LIVE_PROBES: [(&str, &[&str]); 2] = [
-    ("fill_service", &["ip_vs_genl_fill_service"]),
     (
         "del_service",
         &["ip_vs_unlink_service", "__ip_vs_del_service"],
     ),
+    ("fill_service", &["ip_vs_genl_fill_service"]),
 ];
 
 /// Watched in addition where there is no BTF of IPVS: it is given the address of an object's

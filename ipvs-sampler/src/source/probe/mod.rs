@@ -112,7 +112,13 @@ impl Probe {
             self.received += 1;
             match record.kind {
                 Kind::COUNTED => changes.active.push(record.slot),
-                Kind::RETIRED => changes.retired.push(record.slot),
+                Kind::RETIRED => {
+                    // Its address may be another's by now.
+                    if let Some(object) = self.objects.get_mut(record.slot as usize) {
+                        *object = 0;
+                    }
+                    changes.retired.push(record.slot);
+                }
                 Kind::ZEROED => changes.zeroed_statistics.push(record.object),
                 _ => {}
             }
