@@ -42,6 +42,8 @@ pub struct Sampler {
     zeroed: bool,
     /// A new probe may come further than the one there is.
     trying_again: bool,
+    /// Times that a probe may yet fail to start; 0 before the first one.
+    tries_left: u32,
     /// Under which the probe was started, and came no further than it did.
     conditions: Conditions,
     /// The last dump.
@@ -83,6 +85,7 @@ impl Sampler {
             mode: Mode::Waiting(NOT_LOADED),
             zeroed: false,
             trying_again: false,
+            tries_left: 0,
             conditions: Conditions::default(),
             snapshot,
             spare: Snapshot::default(),

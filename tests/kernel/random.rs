@@ -66,17 +66,17 @@ impl Model {
         let address = DESTINATIONS[random.below(DESTINATIONS.len())];
         let weight = random.below(4);
         let command = match (random.below(100), self.services.get_mut(service)) {
-            (0, _) => {
+            (0..=2, _) => {
                 unload();
                 network::ready();
                 self.services.clear();
                 return "unload".into();
             }
-            (1..=2, _) => {
+            (3..=4, _) => {
                 self.services.clear();
                 "-C".into()
             }
-            (3..=12, Some(_)) => {
+            (5..=12, Some(_)) => {
                 self.services.remove(service);
                 format!("-D -u {service}")
             }
@@ -214,8 +214,10 @@ fn whatever_happens_the_sampler_says_what_the_model_says() {
         while let Err(message) = model.compare(&sampler.lines()) {
             assert!(
                 std::time::Instant::now() < deadline,
-                "seed {seed}: {message}; {:#?}",
-                &history[recent..]
+                "seed {seed}: {message}; {:#?}; the sampler: {}; {:?}",
+                &history[recent..],
+                sampler.messages(),
+                sampler.report()
             );
             std::thread::sleep(std::time::Duration::from_millis(20));
         }

@@ -9,13 +9,16 @@ use crate::{
     source::{
         kernel::Conditions,
         namespace::Change,
-        probe::{Options, Probe, Unavailable},
+        probe::{Cause, Options, Probe, Unavailable},
     },
 };
 
 /// So often live readings may differ from a dump before they are held to be wrong. On a busy director with
 /// few destinations a connection comes in between in a few dumps of a hundred.
 const CHECKS: u32 = 6;
+
+/// So often in a row a probe may fail to start after one that ran.
+const TRIES: u32 = 3;
 
 /// Least number of services and destinations that the probe has room for.
 const LEAST_SLOTS: u32 = 4096;
@@ -122,14 +125,26 @@ impl Sampler {
                 if good {
                     self.drop_probe();
                 }
+                self.tries_left = TRIES;
                 self.ledger.restart(probe.slots(), &mut self.snapshot);
                 self.events.probe_began(&probe, &self.namespace);
                 self.forget_slots();
                 self.probe = Some(probe);
                 Ok(())
             }
+            // Unloaded between the dump and now.
+            Err(unavailable) if unavailable.cause == Cause::NoIpvs => {
+                self.wait(NOT_LOADED);
+                Ok(())
+            }
             // What runs goes on.
             Err(_) if good => Ok(()),
+            // A probe ran here before. In a module that is being unloaded or loaded, functions come and go.
+            Err(_) if self.tries_left > 0 => {
+                self.tries_left -= 1;
+                self.wait("the probe did not start: it is tried again at the next interval");
+                Ok(())
+            }
             Err(unavailable) if self.options.ebpf == Ebpf::Require => Err(unavailable.into()),
             Err(unavailable) => {
                 self.ledger.clear();
