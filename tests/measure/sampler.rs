@@ -15,7 +15,7 @@ impl Measured {
     /// Starts it and waits for its first complete snapshot.
     pub(crate) fn start(arguments: &str) -> Self {
         let _ = fs::remove_file(OUTPUT);
-        let mut command = sampler::command("run --ebpf require");
+        let mut command = sampler::command("run --ebpf require --host off");
         command
             .args(["--output", &format!("file:{OUTPUT}")])
             .args(arguments.split_whitespace());

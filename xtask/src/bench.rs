@@ -16,7 +16,6 @@ use crate::{
     guest::{Guest, Outcome},
     kernel::{Kernel, Series},
     paths::Workspace,
-    qemu::Accel,
     setup, terminal,
 };
 
@@ -77,33 +76,16 @@ fn on_host(workspace: &Workspace, rows: &mut Rows) -> Result<()> {
     Ok(())
 }
 
-/// Rates of connections are compared by the instructions that they take: single percents of time drown
-/// in what else an emulator's host does.
-const RATES: &str = "of_connections";
-
 fn in_guest(args: &Args, workspace: &Workspace, rows: &mut Rows) -> Result<()> {
-    let build =
-        |filter| Ok::<_, anyhow::Error>(Guest::build(workspace, "measure", filter)?.unheld());
-    let filter = args.filter.as_deref();
-    let mut runs = Vec::new();
-    if filter.is_none_or(|filter| !filter.contains(RATES)) {
-        runs.push(("guest", build(filter)?.without(RATES)));
-    }
-    if filter.is_none_or(|filter| filter.contains(RATES)) {
-        let counted = build(Some(filter.unwrap_or(RATES)))?.on(Accel::Counted);
-        runs.push(("guest, by instructions", counted));
-    }
+    let guest = Guest::build(workspace, "measure", args.filter.as_deref())?.unheld();
     let kernel = Kernel::get(args.kernel)?;
     let interrupted = terminal::interruption()?;
-    for (place, guest) in runs {
-        let outcome = guest.run(&kernel, &interrupted, &mut |line| rows.line(place, line))?;
-        match outcome {
-            Outcome::Ran(counts) if counts.failed == 0 => {}
-            Outcome::Ran(counts) => bail!("not all could be measured: {counts}"),
-            Outcome::Broke(_, reason) | Outcome::NotAvailable(reason) => bail!(reason),
-        }
+    let outcome = guest.run(&kernel, &interrupted, &mut |line| rows.line("guest", line))?;
+    match outcome {
+        Outcome::Ran(counts) if counts.failed == 0 => Ok(()),
+        Outcome::Ran(counts) => bail!("not all could be measured: {counts}"),
+        Outcome::Broke(_, reason) | Outcome::NotAvailable(reason) => bail!(reason),
     }
-    Ok(())
 }
 
 /// What was measured where.

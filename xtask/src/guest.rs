@@ -46,7 +46,6 @@ pub(crate) struct Guest {
     filter: Option<String>,
     plan: Plan,
     artifacts: PathBuf,
-    accel: Option<Accel>,
 }
 
 impl Guest {
@@ -74,22 +73,7 @@ impl Guest {
             filter: filter.map(str::to_owned),
             plan,
             artifacts: workspace.target.join("artifacts"),
-            accel: None,
         })
-    }
-
-    /// Not by what the machine offers, but by this.
-    #[must_use]
-    pub(crate) fn on(mut self, accel: Accel) -> Self {
-        self.accel = Some(accel);
-        self
-    }
-
-    /// Leaves out tests with this in their name.
-    #[must_use]
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.plan = self.plan.with("arg", "--skip").with("arg", name);
-        self
     }
 
     /// Its tests print to the console whether they pass or not.
@@ -108,10 +92,7 @@ impl Guest {
         heard: &mut dyn FnMut(&str),
     ) -> Result<Outcome> {
         let name = kernel.series.name();
-        let accel = match self.accel {
-            Some(accel) => accel,
-            None => Accel::choose(kernel)?,
-        };
+        let accel = Accel::choose(kernel)?;
         let dir = tempfile::TempDir::with_prefix("ipvs-sampler-test-")?;
         let initrd = dir.path().join("initrd");
         let run = initramfs::Run {

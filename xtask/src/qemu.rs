@@ -44,9 +44,6 @@ pub(crate) struct Boot<'a> {
 pub(crate) enum Accel {
     Kvm,
     Tcg,
-    /// As [`Accel::Tcg`], with a clock that goes by executed instructions, one per nanosecond: what
-    /// takes longer is what executes more, whatever else the host is busy with.
-    Counted,
 }
 
 /// No reboot after a panic: QEMU ends, and the console's tail tells why. Mitigations cost much
@@ -76,11 +73,7 @@ impl Vm {
                 // the kernel has patched away again (jump labels, static calls, kprobes), and panics
                 // with "Oops: int3". Seen in about one boot of a hundred with QEMU 7.2; and the tests
                 // take no longer.
-                Accel::Tcg | Accel::Counted => ["-accel", "tcg,thread=single"],
-            })
-            .args(match boot.accel {
-                Accel::Counted => &["-icount", "shift=0,sleep=off"][..],
-                Accel::Kvm | Accel::Tcg => &[],
+                Accel::Tcg => ["-accel", "tcg,thread=single"],
             })
             .arg("-kernel")
             .arg(boot.image)
