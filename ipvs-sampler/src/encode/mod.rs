@@ -8,7 +8,7 @@ mod table;
 mod tests;
 
 pub use influx::Influx;
-pub use json::json;
+pub use json::{append_json_text, json};
 pub use table::table;
 
 /// Appends a number in decimal.

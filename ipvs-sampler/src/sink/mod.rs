@@ -48,6 +48,8 @@ struct Gather {
 /// All outputs.
 pub struct Sinks {
     sinks: Vec<Sink>,
+    /// They are not written to any more, but may not have finished what waits.
+    former: Vec<Sink>,
     failed: Arc<Notify>,
 }
 
@@ -76,18 +78,51 @@ impl Sinks {
     /// # Errors
     /// Which one cannot be opened, and why.
     pub fn open(targets: &[Target]) -> Result<Self, (String, io::Error)> {
-        let failed = Arc::new(Notify::new());
-        let open = |target: &Target| {
-            let output = target.open()?;
-            let mut sink = Sink::new(target.to_string(), output, &failed)?;
-            sink.standard_output = target.is_standard_output();
-            Ok(sink)
+        let mut sinks = Self {
+            sinks: Vec::new(),
+            former: Vec::new(),
+            failed: Arc::new(Notify::new()),
         };
-        let sinks = targets
+        sinks.change_to(targets)?;
+        Ok(sinks)
+    }
+
+    /// Goes over to other targets. Those that stay keep what waits for them; those that go finish it.
+    ///
+    /// # Errors
+    /// Which one cannot be opened, and why. Then everything stays as it was.
+    pub fn change_to(&mut self, targets: &[Target]) -> Result<(), (String, io::Error)> {
+        let stays = |sink: &Sink| {
+            targets
+                .iter()
+                .any(|target| target.to_string() == sink.label)
+        };
+        let is_new = |target: &&Target| {
+            let label = target.to_string();
+            !self.sinks.iter().any(|sink| sink.label == label)
+        };
+        let opened = targets
             .iter()
-            .map(|target| open(target).map_err(|error| (target.to_string(), error)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { sinks, failed })
+            .filter(is_new)
+            .map(|target| {
+                self.open_one(target)
+                    .map_err(|error| (target.to_string(), error))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let (stay, go): (Vec<_>, Vec<_>) = self.sinks.drain(..).partition(stays);
+        for sink in &go {
+            sink.queue.close();
+        }
+        self.former.extend(go);
+        self.sinks = stay;
+        self.sinks.extend(opened);
+        Ok(())
+    }
+
+    fn open_one(&self, target: &Target) -> io::Result<Sink> {
+        let mut sink = Sink::new(target.to_string(), target.open()?, &self.failed)?;
+        sink.standard_output = target.is_standard_output();
+        Ok(sink)
     }
 
     /// Hands a batch of whole lines to each output and leaves an empty buffer in its place.
@@ -116,7 +151,8 @@ impl Sinks {
     /// Lines that were given up, over all outputs.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
-        let counts = self.sinks.iter().map(|sink| sink.queue.counts().0);
+        let sinks = self.sinks.iter().chain(&self.former);
+        let counts = sinks.map(|sink| sink.queue.counts().0);
         counts.map(|counts| counts.dropped + counts.rejected).sum()
     }
 
@@ -142,7 +178,7 @@ impl Sinks {
             sink.queue.close();
         }
         let mut outcome = Ok(());
-        for sink in &self.sinks {
+        for sink in self.sinks.iter().chain(&self.former) {
             match sink.queue.finished(deadline) {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && !sink.standard_output => {
                     log::warn!("{}: {error}", sink.label);
@@ -231,6 +267,7 @@ mod tests {
         let sink = |output| Sink::new("test".into(), output, &failed).unwrap();
         Sinks {
             sinks: outputs.into_iter().map(sink).collect(),
+            former: Vec::new(),
             failed,
         }
     }

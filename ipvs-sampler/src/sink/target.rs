@@ -35,6 +35,28 @@ impl Target {
         self.0 == Kind::Stdout
     }
 
+    /// Whether it has a place in the file system, which may be somebody else's.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        matches!(
+            self.0,
+            Kind::File(_)
+                | Kind::Stream(stream::Peer::Unix(_))
+                | Kind::Datagrams(datagram::Peer::Unix(_))
+        )
+    }
+
+    /// Looks whether what it takes before anything is written is there: secrets and certificates.
+    ///
+    /// # Errors
+    /// Which file cannot be read or does not have what it should.
+    pub fn check(&self) -> io::Result<()> {
+        match &self.0 {
+            Kind::Influx(server) => Influx::open(server.clone()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens it. Who is not there yet is tried again later; only a file has to be there now.
     ///
     /// # Errors
