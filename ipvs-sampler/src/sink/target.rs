@@ -1,11 +1,11 @@
 //! Where output can go, by name.
 
-use std::{io, path::PathBuf, str::FromStr};
+use std::{io, str::FromStr};
 
 use super::{
     Output, Stdout,
     datagram::{self, Datagrams},
-    file::File,
+    file::{self, File},
     influx::{Influx, Server},
     stream::{self, Stream},
 };
@@ -17,7 +17,7 @@ pub struct Target(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Stdout,
-    File(PathBuf),
+    File(file::Place),
     Stream(stream::Peer),
     Datagrams(datagram::Peer),
     Influx(Server),
@@ -64,7 +64,7 @@ impl Target {
     pub(super) fn open(&self) -> io::Result<Box<dyn Output>> {
         Ok(match &self.0 {
             Kind::Stdout => Box::new(Stdout),
-            Kind::File(path) => Box::new(File::open(path.clone())?),
+            Kind::File(place) => Box::new(File::open(place.clone())?),
             Kind::Stream(peer) => Box::new(Stream::new(peer.clone())),
             Kind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
             Kind::Influx(server) => Box::new(Influx::open(server.clone())?),
@@ -83,7 +83,7 @@ impl FromStr for Target {
         let kind = match (scheme, rest) {
             ("stdout", "") => Kind::Stdout,
             (_, "") => return Err(EXPECTED.into()),
-            ("file", path) => Kind::File(path.into()),
+            ("file", place) => Kind::File(place.parse()?),
             ("unix", path) => Kind::Stream(stream::Peer::Unix(path.into())),
             ("unixgram", path) => Kind::Datagrams(datagram::Peer::Unix(path.into())),
             ("tcp", rest) => Kind::Stream(stream::Peer::Tcp(host_and_port(rest)?)),
@@ -112,7 +112,7 @@ impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Kind::Stdout => formatter.write_str("stdout"),
-            Kind::File(path) => write!(formatter, "file:{}", path.display()),
+            Kind::File(place) => write!(formatter, "file:{place}"),
             Kind::Stream(peer) => peer.fmt(formatter),
             Kind::Datagrams(peer) => peer.fmt(formatter),
             Kind::Influx(server) => server.fmt(formatter),
@@ -129,6 +129,7 @@ mod tests {
         for right in [
             "stdout",
             "file:/tmp/a:b",
+            "file:/tmp/a?rotate-size=1GiB&keep=3&zstd=on",
             "unix:/run/telegraf.sock",
             "unixgram:/run/telegraf.sock",
             "tcp://localhost:8094",
