@@ -8,17 +8,17 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Doctor, Format, Once, Place, Run},
+    cli::{Doctor, Format, Names, Once, Place, Run},
     clock::{Due, Moment, Schedule, Timer, Wake},
     doctor,
-    encode::{Influx, json, table},
+    encode::{Influx, MetricNames, Prometheus, json, table},
     failure::Failure,
     heap,
     model::Snapshot,
     requests::{Request, Requests},
-    sampler::{DUMP_LIMIT, Sampler, cannot_enter, further_tags, tag_style, within},
+    sampler::{DUMP_LIMIT, Sampler, cannot_enter, field_set, further_tags, tag_style, within},
     schema::{self, DestinationRow, FieldSet, ServiceRow, TagStyle, TagValue},
-    sink::Sinks,
+    sink::{Sinks, Wanted},
     source::{namespace::Namespace, netlink::Netlink},
     supervisor::Supervisor,
 };
@@ -153,13 +153,24 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let resolution = |samplers: &[Sampler]| samplers.iter().find_map(Sampler::resolution);
     let mut batch = Vec::new();
+    let names = match options.prometheus_compat {
+        Names::Native => MetricNames::Native,
+        Names::Node => MetricNames::Node,
+    };
+    let mut page = Prometheus::new(names, field_set(&options), &encoder.style.further);
     let mut deadline = Moment::now().wall;
     let mut schedule = Schedule::new(interval, resolution(&samplers), deadline);
     let mut due = Due::Interval;
     let mut waited_from = Moment::now();
     'ticks: loop {
         let dropped = sinks.dropped_lines();
-        let ticked = tick_all(&mut samplers, due, deadline, dropped, &mut batch);
+        let wanted = begin_page(sinks, due, &mut page);
+        let mut text = Text {
+            batch: &mut batch,
+            page: wanted.is_some().then_some(&mut page),
+        };
+        let ticked = tick_all(&mut samplers, due, deadline, dropped, &mut text);
+        end_page(sinks, wanted.filter(|_| ticked.is_ok()), &mut page);
         if due == Due::Interval {
             let status: Vec<_> = samplers.iter().map(Sampler::status).collect();
             supervisor.interval(status.join("; "));
@@ -218,24 +229,54 @@ async fn drive(options: Run, sinks: &Sinks) -> Result<(), Failure> {
     // Interrupted: the last word is a complete one.
     let now = Moment::now().wall;
     let dropped = sinks.dropped_lines();
-    let ticked = tick_all(&mut samplers, Due::Interval, now, dropped, &mut batch);
+    let wanted = begin_page(sinks, Due::Interval, &mut page);
+    let mut text = Text {
+        batch: &mut batch,
+        page: wanted.is_some().then_some(&mut page),
+    };
+    let ticked = tick_all(&mut samplers, Due::Interval, now, dropped, &mut text);
+    end_page(sinks, wanted.filter(|_| ticked.is_ok()), &mut page);
     sinks.push(&mut batch);
     ticked.map(drop)
 }
 
+/// What a tick writes to.
+struct Text<'a> {
+    batch: &'a mut Vec<u8>,
+    /// When there is one to be made.
+    page: Option<&'a mut Prometheus>,
+}
+
+/// Before a tick: whether it is to make a page, for somebody who asked for it until now.
+fn begin_page(sinks: &Sinks, due: Due, page: &mut Prometheus) -> Option<Wanted> {
+    let wanted = sinks.pages()?.wanted(due == Due::Interval)?;
+    page.clear();
+    Some(wanted)
+}
+
+/// After a tick: the page goes to who asked.
+fn end_page(sinks: &Sinks, wanted: Option<Wanted>, page: &mut Prometheus) {
+    if let (Some(wanted), Some(pages)) = (wanted, sinks.pages()) {
+        for report in sinks.reports() {
+            page.output(&report);
+        }
+        pages.publish(wanted, |out, format| page.write(out, format));
+    }
+}
+
 /// A tick of each network namespace; whether all are complete. What was written before a failure
-/// stays in `batch`.
+/// stays in the batch.
 fn tick_all(
     samplers: &mut [Sampler],
     due: Due,
     deadline: i64,
     dropped: u64,
-    batch: &mut Vec<u8>,
+    text: &mut Text<'_>,
 ) -> Result<bool, Failure> {
     let mut complete = true;
     for sampler in samplers {
         sampler.dropped(dropped);
-        complete &= sampler.tick(due, deadline, batch)?;
+        complete &= sampler.tick(due, deadline, text.batch, text.page.as_deref_mut())?;
     }
     Ok(complete)
 }
@@ -247,7 +288,7 @@ fn report_outputs(sinks: &Sinks, encoder: &Influx, batch: &mut Vec<u8>) {
         encoder.fields(
             batch,
             schema::sampler::OUTPUT_MEASUREMENT,
-            &[(schema::sampler::OUTPUT_TAG, TagValue::Text(&report.label))],
+            &[(schema::sampler::OUTPUT_TAG, TagValue::Text(report.label))],
             &schema::sampler::output_fields(&report),
             now,
         );

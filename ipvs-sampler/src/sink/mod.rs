@@ -4,6 +4,8 @@
 mod datagram;
 mod file;
 mod influx;
+mod page;
+mod prometheus;
 mod queue;
 mod retry;
 mod stream;
@@ -16,8 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use page::{PageFormat, Pages, Wanted};
 pub use queue::Counts;
 use queue::{Queue, lines};
+use target::Opened;
 pub use target::Target;
 use tokio::sync::Notify;
 
@@ -48,6 +52,9 @@ struct Gather {
 /// All outputs.
 pub struct Sinks {
     sinks: Vec<Sink>,
+    /// Outputs that take pages in place of batches.
+    servers: Vec<(String, prometheus::Server)>,
+    pages: Arc<Pages>,
     failed: Arc<Notify>,
 }
 
@@ -61,9 +68,9 @@ struct Sink {
 
 /// How an output is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct Report<'a> {
     /// Which output.
-    pub label: String,
+    pub label: &'a str,
     /// What became of its lines.
     pub counts: Counts,
     /// Bytes that wait for it.
@@ -77,22 +84,43 @@ impl Sinks {
     /// Which one cannot be opened, and why.
     pub fn open(targets: &[Target]) -> Result<Self, (String, io::Error)> {
         let failed = Arc::new(Notify::new());
-        let open = |target: &Target| {
-            let output = target.open()?;
-            let mut sink = Sink::new(target.to_string(), output, &failed)?;
-            sink.standard_output = target.is_standard_output();
-            Ok(sink)
+        let mut opened = Self {
+            sinks: Vec::new(),
+            servers: Vec::new(),
+            pages: Arc::default(),
+            failed,
         };
-        let sinks = targets
-            .iter()
-            .map(|target| open(target).map_err(|error| (target.to_string(), error)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { sinks, failed })
+        for target in targets {
+            let added = opened.add(target);
+            added.map_err(|error| (target.to_string(), error))?;
+        }
+        Ok(opened)
+    }
+
+    fn add(&mut self, target: &Target) -> io::Result<()> {
+        let label = target.to_string();
+        match target.open(&self.pages)? {
+            Opened::Lines(output) => {
+                let mut sink = Sink::new(label, output, &self.failed)?;
+                sink.standard_output = target.is_standard_output();
+                self.sinks.push(sink);
+            }
+            Opened::Pages(server) => self.servers.push((label, server)),
+        }
+        Ok(())
+    }
+
+    /// Where pages go, when there is an output for them.
+    #[must_use]
+    pub fn pages(&self) -> Option<&Pages> {
+        (!self.servers.is_empty()).then_some(&*self.pages)
     }
 
     /// Hands a batch of whole lines to each output and leaves an empty buffer in its place.
     pub fn push(&self, batch: &mut Vec<u8>) {
         let Some((last, others)) = self.sinks.split_last().filter(|_| !batch.is_empty()) else {
+            // With nobody to take lines they would become more and more.
+            batch.clear();
             return;
         };
         for sink in others {
@@ -102,21 +130,27 @@ impl Sinks {
     }
 
     /// How each is doing.
-    pub fn reports(&self) -> impl Iterator<Item = Report> {
-        self.sinks.iter().map(|sink| {
+    pub fn reports(&self) -> impl Iterator<Item = Report<'_>> {
+        let sinks = self.sinks.iter().map(|sink| {
             let (counts, waiting) = sink.queue.counts();
             Report {
-                label: sink.label.clone(),
+                label: &sink.label,
                 counts,
                 waiting,
             }
-        })
+        });
+        let servers = self.servers.iter().map(|(label, server)| Report {
+            label,
+            counts: server.counts(),
+            waiting: 0,
+        });
+        sinks.chain(servers)
     }
 
     /// Lines that were given up, over all outputs.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
-        let counts = self.sinks.iter().map(|sink| sink.queue.counts().0);
+        let counts = self.reports().map(|report| report.counts);
         counts.map(|counts| counts.dropped + counts.rejected).sum()
     }
 
@@ -141,6 +175,10 @@ impl Sinks {
         for sink in &self.sinks {
             sink.queue.close();
         }
+        self.pages.close();
+        for (_, server) in &self.servers {
+            server.close();
+        }
         let mut outcome = Ok(());
         for sink in &self.sinks {
             match sink.queue.finished(deadline) {
@@ -152,6 +190,9 @@ impl Sinks {
                     outcome = outcome.and(finished);
                 }
             }
+        }
+        for (_, server) in &self.servers {
+            server.finished(deadline);
         }
         outcome
     }
@@ -231,6 +272,8 @@ mod tests {
         let sink = |output| Sink::new("test".into(), output, &failed).unwrap();
         Sinks {
             sinks: outputs.into_iter().map(sink).collect(),
+            servers: Vec::new(),
+            pages: Arc::default(),
             failed,
         }
     }
