@@ -143,10 +143,14 @@ pub struct Run {
     /// End after so many complete snapshots (without IPVS there are none)
     #[arg(long, value_name = "SNAPSHOTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Where to write: stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT or
-    /// udp://HOST:PORT. May be repeated
+    /// Where to write: stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, udp://HOST:PORT,
+    /// influx+http://HOST:PORT/?db=NAME (influx2, influx3), or prometheus://HOST:PORT to be scraped at.
+    /// May be repeated
     #[arg(long, value_name = "OUTPUT", default_value = "stdout")]
     pub output: Vec<Target>,
+    /// Whose names the metrics for Prometheus have
+    #[arg(long, value_enum, value_name = "NAMES", default_value_t = Names::Native)]
+    pub prometheus_compat: Names,
     /// A further tag of every line. May be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
     pub tag: Vec<(String, String)>,
@@ -249,6 +253,15 @@ pub enum Rates {
     Window,
     /// The kernel's own moving average, in steps of 2 s
     Kernel,
+}
+
+/// Choices for the names of Prometheus' metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Names {
+    /// Our own
+    Native,
+    /// Those of node_exporter's ipvs collector
+    Node,
 }
 
 /// Choices for the tag `host`.

@@ -6,15 +6,15 @@ use rustix::thread::CapabilitySet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    cli::{Command, Ebpf, Privileges, Run},
+    cli::{Command, Ebpf, Names, Privileges, Run},
     clock::{Due, Moment, Schedule, Timer, Wake},
     config::{Problem, Sources, Values},
-    encode::Influx,
+    encode::{Influx, MetricNames, Prometheus},
     failure::Failure,
     privileges::{self, Keep},
     requests::{Request, Requests},
     run::{ended, namespaces},
-    sampler::{Sampler, further_tags},
+    sampler::{Sampler, field_set, further_tags},
     schema::{self, TagStyle, TagValue},
     sink::{Sinks, Target},
     source::kernel,
@@ -25,13 +25,14 @@ use crate::{
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a reload can change.
-const RELOADABLE: [&str; 9] = [
+const RELOADABLE: [&str; 10] = [
     "exclude",
     "host",
     "include",
     "interval",
     "netmask",
     "output",
+    "prometheus-compat",
     "rates",
     "resolution",
     "tag",
@@ -50,7 +51,9 @@ pub struct Daemon {
     encoder: Influx,
     supervisor: Supervisor,
     schedule: Schedule,
+    /// What a tick writes to: lines, and metrics when somebody wants a page of them.
     batch: Vec<u8>,
+    page: Prometheus,
 }
 
 /// What ends a wait.
@@ -91,6 +94,7 @@ impl Daemon {
         let now = Moment::now();
         Ok(Self {
             encoder: encoder(&options),
+            page: page(&options),
             supervisor: Supervisor::new(now),
             schedule: Schedule::new(options.interval, resolution(&samplers), now.wall),
             options,
@@ -194,11 +198,15 @@ impl Daemon {
         if due == Due::Interval {
             report_outputs(&self.sinks, &self.encoder, &mut self.batch);
         }
+        let pages = self.sinks.pages();
+        let wanted = pages.and_then(|pages| pages.wanted(due == Due::Interval));
+        self.page.clear();
         let dropped = self.sinks.dropped_lines();
         let mut complete = Ok(true);
         for sampler in &mut self.samplers {
             sampler.dropped(dropped);
-            match sampler.tick(due, deadline, &mut self.batch) {
+            let page = wanted.is_some().then_some(&mut self.page);
+            match sampler.tick(due, deadline, &mut self.batch, page) {
                 Ok(ticked) => complete = complete.map(|all| all && ticked),
                 Err(failure) => {
                     complete = Err(failure);
@@ -209,6 +217,12 @@ impl Daemon {
         if due == Due::Interval {
             let status: Vec<_> = self.samplers.iter().map(Sampler::status).collect();
             self.supervisor.interval(status.join("; "));
+        }
+        if let (Some(wanted), Some(pages), Ok(_)) = (wanted, self.sinks.pages(), &complete) {
+            for report in self.sinks.reports() {
+                self.page.output(&report);
+            }
+            pages.publish(wanted, |out, format| self.page.write(out, format));
         }
         self.supervisor.alive(Moment::now());
         self.sinks.push(&mut self.batch);
@@ -245,11 +259,13 @@ impl Daemon {
         current.resolution = options.resolution;
         current.rates = options.rates;
         current.output = options.output;
+        current.prometheus_compat = options.prometheus_compat;
         current.tag = options.tag;
         current.host = options.host;
         current.tags = options.tags;
         current.selection = options.selection;
         self.encoder = encoder(&self.options);
+        self.page = page(&self.options);
         for sampler in &mut self.samplers {
             sampler.reconfigure(&self.options);
         }
@@ -294,6 +310,14 @@ fn encoder(options: &Run) -> Influx {
             ..TagStyle::default()
         },
     }
+}
+
+fn page(options: &Run) -> Prometheus {
+    let names = match options.prometheus_compat {
+        Names::Native => MetricNames::Native,
+        Names::Node => MetricNames::Node,
+    };
+    Prometheus::new(names, field_set(options), &further_tags(options))
 }
 
 /// Time between ticks for what was scheduled to; `None` when nothing can tell.
@@ -342,7 +366,7 @@ fn report_outputs(sinks: &Sinks, encoder: &Influx, batch: &mut Vec<u8>) {
         encoder.fields(
             batch,
             schema::sampler::OUTPUT_MEASUREMENT,
-            &[(schema::sampler::OUTPUT_TAG, TagValue::Text(&report.label))],
+            &[(schema::sampler::OUTPUT_TAG, TagValue::Text(report.label))],
             &schema::sampler::output_fields(&report),
             now,
         );

@@ -1,6 +1,7 @@
 //! The order of a tick: the one place that knows it.
 
 mod ladder;
+mod page;
 mod print;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::{
     cli::{self, Ebpf, Fields, Host, Run, Tags},
     clock::{Due, Moment},
-    encode::Influx,
+    encode::{Influx, Prometheus},
     events::Events,
     failure::Failure,
     health::{Health, Mode, Report},
@@ -66,6 +67,10 @@ pub struct Sampler {
     health: Health,
     window_began: Moment,
     last_dump: Moment,
+    /// The end of the last dump that succeeded, in ns since 1970.
+    snapshot_wall: Option<i64>,
+    /// Memory for a file of /proc.
+    text: String,
 }
 
 impl Sampler {
@@ -107,6 +112,8 @@ impl Sampler {
                 .ok_or_else(|| Failure::Bug("the histograms' bounds do not fit".into()))?,
             window_began: now,
             last_dump: now,
+            snapshot_wall: None,
+            text: String::new(),
         };
         match dumped {
             Ok(()) => sampler.start_probe()?,
@@ -127,12 +134,18 @@ impl Sampler {
         self.probe.is_some().then_some(self.options.resolution)
     }
 
-    /// One tick: read, learn what is new, append the lines that are due to `batch`. Whether a
-    /// complete snapshot is among them.
+    /// One tick: read, learn what is new, append the lines that are due to `batch`, and add everything to
+    /// `page` when there is one to be made. Whether a complete snapshot is among the lines.
     ///
     /// # Errors
     /// When privileges were withdrawn, or a required probe cannot run any more.
-    pub fn tick(&mut self, due: Due, deadline: i64, batch: &mut Vec<u8>) -> Result<bool, Failure> {
+    pub fn tick(
+        &mut self,
+        due: Due,
+        deadline: i64,
+        batch: &mut Vec<u8>,
+        page: Option<&mut Prometheus>,
+    ) -> Result<bool, Failure> {
         let began = Moment::now();
         let mut now = began;
         if due == Due::Interval {
@@ -173,6 +186,9 @@ impl Sampler {
         }
         if due == Due::Interval {
             self.end_interval(&now, batch);
+        }
+        if let Some(page) = page {
+            self.add_to_page(&now, page);
         }
         Ok(complete)
     }
@@ -306,6 +322,7 @@ impl Sampler {
                 return Ok(false);
             }
         }
+        self.snapshot_wall = Some(self.last_dump.wall);
         self.health.dumps += 1;
         self.health.dump_ns.record(self.last_dump.since(&began));
         self.health.dump_repeats += self.spare.repeated;
@@ -369,16 +386,8 @@ impl Sampler {
                 self.crosscheck.forget(slot);
             });
         }
-        let report = Report {
-            mode: &self.mode,
-            services: self.snapshot.services.len(),
-            destinations: self.snapshot.destinations.len(),
-            uncounted: self.snapshot.uncounted(),
-            events: self.events.totals(),
-            totals: self.ledger.totals(),
-            differences: (self.mode == Mode::Live).then(|| self.crosscheck.differences()),
-        };
-        let fields = schema::sampler::fields(&self.health, &report);
+        self.health.end_interval();
+        let fields = schema::sampler::fields(&self.health, &self.report());
         let tags = [("netns", self.encoder.style.netns())];
         self.encoder.fields(
             batch,
@@ -387,15 +396,22 @@ impl Sampler {
             &fields,
             now.wall,
         );
-        self.health.end_interval();
     }
 
-    /// The fields of lines that have all that is known.
-    fn field_set(&self) -> FieldSet {
-        match self.options.fields {
-            Fields::Telegraf => FieldSet::All,
-            Fields::Extended => FieldSet::Extended,
+    fn report(&self) -> Report<'_> {
+        Report {
+            mode: &self.mode,
+            services: self.snapshot.services.len(),
+            destinations: self.snapshot.destinations.len(),
+            uncounted: self.snapshot.uncounted(),
+            events: self.events.totals(),
+            totals: self.ledger.totals(),
+            differences: (self.mode == Mode::Live).then(|| self.crosscheck.differences()),
         }
+    }
+
+    fn field_set(&self) -> FieldSet {
+        field_set(&self.options)
     }
 }
 
@@ -452,6 +468,14 @@ pub(crate) fn tag_style(
         },
         netns: namespace.label().map(Into::into),
         further,
+    }
+}
+
+/// The fields of lines, and pages, that have all that is known.
+pub(crate) fn field_set(options: &Run) -> FieldSet {
+    match options.fields {
+        Fields::Telegraf => FieldSet::All,
+        Fields::Extended => FieldSet::Extended,
     }
 }
 

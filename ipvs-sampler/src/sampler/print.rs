@@ -86,7 +86,7 @@ impl Sampler {
     }
 
     /// As live as it is known: by readings, by events, by the dump.
-    fn fresh_service(&self, index: usize, service: &Service, now: &Moment) -> Service {
+    pub(super) fn fresh_service(&self, index: usize, service: &Service, now: &Moment) -> Service {
         let mut fresh = self.readings.service(service).unwrap_or_else(|| {
             let mut joined = *service;
             if let Some((connections, scheduled)) = self.ledger.service(index) {
@@ -99,7 +99,7 @@ impl Sampler {
     }
 
     /// As [`Self::fresh_service`].
-    fn fresh_destination(&self, destination: &Destination, now: &Moment) -> Destination {
+    pub(super) fn fresh_destination(&self, destination: &Destination, now: &Moment) -> Destination {
         let live = self.readings.destination(destination);
         let mut fresh = live.unwrap_or_else(|| {
             let mut joined = *destination;

@@ -4,6 +4,8 @@
 mod datagram;
 mod file;
 mod influx;
+mod page;
+mod prometheus;
 mod queue;
 mod retry;
 mod stream;
@@ -16,8 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use page::{PageFormat, Pages, Wanted};
 pub use queue::Counts;
 use queue::{Queue, lines};
+use target::Opened;
 pub use target::Target;
 use tokio::sync::Notify;
 
@@ -48,6 +52,9 @@ struct Gather {
 /// All outputs.
 pub struct Sinks {
     sinks: Vec<Sink>,
+    /// Outputs that take pages in place of batches.
+    servers: Vec<(String, prometheus::Server)>,
+    pages: Arc<Pages>,
     /// They are not written to any more, but may not have finished what waits.
     former: Vec<Sink>,
     failed: Arc<Notify>,
@@ -63,9 +70,9 @@ struct Sink {
 
 /// How an output is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct Report<'a> {
     /// Which output.
-    pub label: String,
+    pub label: &'a str,
     /// What became of its lines.
     pub counts: Counts,
     /// Bytes that wait for it.
@@ -80,8 +87,10 @@ impl Sinks {
     pub fn open(targets: &[Target]) -> Result<Self, (String, io::Error)> {
         let mut sinks = Self {
             sinks: Vec::new(),
+            servers: Vec::new(),
             former: Vec::new(),
-            failed: Arc::new(Notify::new()),
+            pages: Arc::default(),
+            failed: Arc::default(),
         };
         sinks.change_to(targets)?;
         Ok(sinks)
@@ -92,42 +101,49 @@ impl Sinks {
     /// # Errors
     /// Which one cannot be opened, and why. Then everything stays as it was.
     pub fn change_to(&mut self, targets: &[Target]) -> Result<(), (String, io::Error)> {
-        let stays = |sink: &Sink| {
-            targets
-                .iter()
-                .any(|target| target.to_string() == sink.label)
-        };
-        let is_new = |target: &&Target| {
-            let label = target.to_string();
-            !self.sinks.iter().any(|sink| sink.label == label)
-        };
-        let opened = targets
-            .iter()
-            .filter(is_new)
-            .map(|target| {
-                self.open_one(target)
-                    .map_err(|error| (target.to_string(), error))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let (stay, go): (Vec<_>, Vec<_>) = self.sinks.drain(..).partition(stays);
-        for sink in &go {
-            sink.queue.close();
+        let labels: Vec<_> = targets.iter().map(Target::to_string).collect();
+        let (mut sinks, mut servers) = (Vec::new(), Vec::new());
+        for (target, label) in targets.iter().zip(&labels) {
+            if self.reports().any(|report| report.label == label) {
+                continue;
+            }
+            let opened = target.open(&self.pages).and_then(|opened| {
+                match opened {
+                    Opened::Lines(output) => {
+                        let mut sink = Sink::new(label.clone(), output, &self.failed)?;
+                        sink.standard_output = target.is_standard_output();
+                        sinks.push(sink);
+                    }
+                    Opened::Pages(server) => servers.push((label.clone(), server)),
+                }
+                Ok(())
+            });
+            opened.map_err(|error| (label.clone(), error))?;
         }
-        self.former.extend(go);
-        self.sinks = stay;
-        self.sinks.extend(opened);
+        let gone = self
+            .sinks
+            .extract_if(.., |sink| !labels.contains(&sink.label));
+        self.former.extend(gone.inspect(|sink| sink.queue.close()));
+        let gone = self
+            .servers
+            .extract_if(.., |(label, _)| !labels.contains(label));
+        gone.for_each(|(_, server)| server.close());
+        self.sinks.append(&mut sinks);
+        self.servers.append(&mut servers);
         Ok(())
     }
 
-    fn open_one(&self, target: &Target) -> io::Result<Sink> {
-        let mut sink = Sink::new(target.to_string(), target.open()?, &self.failed)?;
-        sink.standard_output = target.is_standard_output();
-        Ok(sink)
+    /// Where pages go, when there is an output for them.
+    #[must_use]
+    pub fn pages(&self) -> Option<&Pages> {
+        (!self.servers.is_empty()).then_some(&*self.pages)
     }
 
     /// Hands a batch of whole lines to each output and leaves an empty buffer in its place.
     pub fn push(&self, batch: &mut Vec<u8>) {
         let Some((last, others)) = self.sinks.split_last().filter(|_| !batch.is_empty()) else {
+            // With nobody to take lines they would become more and more.
+            batch.clear();
             return;
         };
         for sink in others {
@@ -137,22 +153,29 @@ impl Sinks {
     }
 
     /// How each is doing.
-    pub fn reports(&self) -> impl Iterator<Item = Report> {
-        self.sinks.iter().map(|sink| {
+    pub fn reports(&self) -> impl Iterator<Item = Report<'_>> {
+        let sinks = self.sinks.iter().map(|sink| {
             let (counts, waiting) = sink.queue.counts();
             Report {
-                label: sink.label.clone(),
+                label: &sink.label,
                 counts,
                 waiting,
             }
-        })
+        });
+        let servers = self.servers.iter().map(|(label, server)| Report {
+            label,
+            counts: server.counts(),
+            waiting: 0,
+        });
+        sinks.chain(servers)
     }
 
     /// Lines that were given up, over all outputs.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
-        let sinks = self.sinks.iter().chain(&self.former);
-        let counts = sinks.map(|sink| sink.queue.counts().0);
+        let counts = self.reports().map(|report| report.counts);
+        let former = self.former.iter().map(|sink| sink.queue.counts().0);
+        let counts = counts.chain(former);
         counts.map(|counts| counts.dropped + counts.rejected).sum()
     }
 
@@ -177,6 +200,10 @@ impl Sinks {
         for sink in &self.sinks {
             sink.queue.close();
         }
+        self.pages.close();
+        for (_, server) in &self.servers {
+            server.close();
+        }
         let mut outcome = Ok(());
         for sink in self.sinks.iter().chain(&self.former) {
             match sink.queue.finished(deadline) {
@@ -188,6 +215,9 @@ impl Sinks {
                     outcome = outcome.and(finished);
                 }
             }
+        }
+        for (_, server) in &self.servers {
+            server.finished(deadline);
         }
         outcome
     }
@@ -267,6 +297,8 @@ mod tests {
         let sink = |output| Sink::new("test".into(), output, &failed).unwrap();
         Sinks {
             sinks: outputs.into_iter().map(sink).collect(),
+            servers: Vec::new(),
+            pages: Arc::default(),
             former: Vec::new(),
             failed,
         }

@@ -1,12 +1,14 @@
 //! Where output can go, by name.
 
-use std::{io, str::FromStr};
+use std::{io, str::FromStr, sync::Arc};
 
 use super::{
     Output, Stdout,
     datagram::{self, Datagrams},
     file::{self, File},
     influx::{Influx, Server},
+    page::Pages,
+    prometheus,
     stream::{self, Stream},
 };
 
@@ -21,12 +23,30 @@ enum Kind {
     Stream(stream::Peer),
     Datagrams(datagram::Peer),
     Influx(Server),
+    Prometheus(Listener),
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Listener {
+    /// As it was given, after the scheme.
+    given: String,
+    /// Host and port.
+    address: String,
+}
+
+/// An output that is open.
+pub(super) enum Opened {
+    /// It takes batches of lines.
+    Lines(Box<dyn Output>),
+    /// It takes pages.
+    Pages(prometheus::Server),
 }
 
 const EXPECTED: &str = "expected stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, \
                         udp://HOST:PORT, influx+http://HOST:PORT/?db=NAME, \
                         influx2+http://HOST:PORT/?org=NAME&bucket=NAME or \
-                        influx3+http://HOST:PORT/?db=NAME (or https)";
+                        influx3+http://HOST:PORT/?db=NAME (or https), or prometheus://HOST:PORT";
 
 impl Target {
     /// Whether it is standard output: then somebody else knows where lines come from.
@@ -57,18 +77,24 @@ impl Target {
         }
     }
 
-    /// Opens it. Who is not there yet is tried again later; only a file has to be there now.
+    /// Opens it. Who is not there yet is tried again later; only a file has to be there now, and an address
+    /// to be served at has to be free.
     ///
     /// # Errors
-    /// When a file cannot be opened for appending, or one with a secret or certificates cannot be read.
-    pub(super) fn open(&self) -> io::Result<Box<dyn Output>> {
-        Ok(match &self.0 {
+    /// When a file cannot be opened for appending, one with a secret or certificates cannot be read, or an
+    /// address cannot be had.
+    pub(super) fn open(&self, pages: &Arc<Pages>) -> io::Result<Opened> {
+        Ok(Opened::Lines(match &self.0 {
             Kind::Stdout => Box::new(Stdout),
             Kind::File(place) => Box::new(File::open(place.clone())?),
             Kind::Stream(peer) => Box::new(Stream::new(peer.clone())),
             Kind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
             Kind::Influx(server) => Box::new(Influx::open(server.clone())?),
-        })
+            Kind::Prometheus(Listener { address, .. }) => {
+                let server = prometheus::Server::open(address, Arc::clone(pages))?;
+                return Ok(Opened::Pages(server));
+            }
+        }))
     }
 }
 
@@ -88,6 +114,7 @@ impl FromStr for Target {
             ("unixgram", path) => Kind::Datagrams(datagram::Peer::Unix(path.into())),
             ("tcp", rest) => Kind::Stream(stream::Peer::Tcp(host_and_port(rest)?)),
             ("udp", rest) => Kind::Datagrams(datagram::Peer::Udp(host_and_port(rest)?)),
+            ("prometheus", rest) => Kind::Prometheus(listener(rest)?),
             _ => return Err(EXPECTED.into()),
         };
         Ok(Self(kind))
@@ -108,6 +135,19 @@ fn host_and_port(rest: &str) -> Result<String, String> {
     Ok(format!("{host}:{port}"))
 }
 
+/// What follows `prometheus:`. Without a host it is for this machine only.
+fn listener(rest: &str) -> Result<Listener, String> {
+    let given = rest.strip_suffix('/').unwrap_or(rest);
+    let address = match given.strip_prefix("//:") {
+        Some(port) => host_and_port(&format!("//127.0.0.1:{port}"))?,
+        None => host_and_port(given)?,
+    };
+    Ok(Listener {
+        given: given.into(),
+        address,
+    })
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
@@ -116,6 +156,7 @@ impl std::fmt::Display for Target {
             Kind::Stream(peer) => peer.fmt(formatter),
             Kind::Datagrams(peer) => peer.fmt(formatter),
             Kind::Influx(server) => server.fmt(formatter),
+            Kind::Prometheus(Listener { given, .. }) => write!(formatter, "prometheus:{given}"),
         }
     }
 }
@@ -136,6 +177,9 @@ mod tests {
             "udp://[::1]:8094",
             "influx+http://localhost:8086/?db=lb",
             "influx3+https://host/?db=lb&token-file=/etc/token",
+            "prometheus://127.0.0.1:9117",
+            "prometheus://[::1]:9117",
+            "prometheus://:9117",
         ] {
             let target: Target = right.parse().unwrap();
             assert_eq!(target.to_string(), right);
@@ -149,6 +193,11 @@ mod tests {
             "tcp://::1:8094",
             "tcp://host:99999",
             "http://host:1",
+            "prometheus:",
+            "prometheus://host",
+            "prometheus://:",
+            "prometheus://:9117/metrics",
+            "prometheus://::1:9117",
         ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }
