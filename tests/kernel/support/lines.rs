@@ -97,7 +97,8 @@ impl Line {
             "ipvs_sampler" => assert!(tags.is_empty(), "{text}"),
             "ipvs_sampler_output" => {
                 assert_eq!(tags, "output", "{text}");
-                let expected = "bytes_waiting lines_dropped lines_rejected lines_written retries";
+                let expected =
+                    "bytes_waiting lines_dropped lines_queued lines_rejected lines_written retries";
                 assert_eq!(fields, expected, "{text}");
             }
             other => panic!("unknown measurement {other}: {text}"),
