@@ -65,9 +65,10 @@ pub(crate) fn director(largest: u64) -> Snapshot {
     for (number, (address, family)) in (0..).zip(services) {
         let first_destination = u32::try_from(snapshot.destinations.len()).unwrap();
         for (address, family, port) in [
-            (inet("10.0.0.1"), INET, 8443),
-            (inet("10.0.0.2"), INET, 0),
-            (inet6("fd00::1"), INET6, 65535),
+            // By the same mark in both families they would be the same point, as they are in Telegraf.
+            (inet("10.0.0.1"), INET, 8443 + u16::from(family == INET6)),
+            (inet("10.0.0.2"), INET, u16::from(family == INET6)),
+            (inet6("fd00::1"), INET6, 65535 - u16::from(family == INET6)),
         ] {
             let place = 1000 + 20 * snapshot.destinations.len() as u64;
             snapshot.destinations.push(Destination {
