@@ -6,13 +6,17 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod daemon;
 pub mod doctor;
 pub mod encode;
 pub mod events;
 pub mod failure;
 pub mod health;
 pub mod heap;
+pub mod messages;
 pub mod model;
+pub mod privileges;
 pub mod requests;
 pub mod run;
 pub mod sampler;

@@ -13,7 +13,7 @@ use crate::{
     events::Events,
     failure::Failure,
     health::{Health, Mode, Report},
-    model::{Around, Arrivals, Crosscheck, Ledger, Readings, Snapshot, slots_end},
+    model::{Around, Arrivals, Crosscheck, Ledger, Readings, Selection, Snapshot, slots_end},
     schema::{self, FieldSet, Netmask, TagStyle},
     sink::Target,
     source::{
@@ -55,6 +55,10 @@ pub struct Sampler {
     /// In [`Mode::Live`].
     readings: Readings,
     crosscheck: Crosscheck,
+    /// What is printed of the snapshot.
+    selection: Selection,
+    /// No new probe can be started: what that takes was given up.
+    sealed: bool,
     /// With extended fields.
     arrivals: Arrivals,
     changes: Changes,
@@ -79,6 +83,7 @@ impl Sampler {
         let mut netlink = open_netlink(&namespace)?;
         let mut snapshot = Snapshot::default();
         let dumped = netlink.dump(&mut snapshot, &mut ());
+        let selection = selection(&options.selection);
         let mut sampler = Self {
             encoder: Influx {
                 style: tag_style(&options.tags, further_tags(&options), &namespace),
@@ -97,6 +102,8 @@ impl Sampler {
             ledger: Ledger::default(),
             readings: Readings::default(),
             crosscheck: Crosscheck::default(),
+            selection,
+            sealed: false,
             arrivals: Arrivals::default(),
             changes: Changes::default(),
             events: Events::default(),
@@ -196,6 +203,27 @@ impl Sampler {
             self.snapshot.services.len(),
             self.snapshot.destinations.len()
         )
+    }
+
+    /// Takes over what can be changed while it runs.
+    pub fn reconfigure(&mut self, options: &Run) {
+        self.encoder.style = tag_style(&options.tags, further_tags(options), &self.namespace);
+        self.selection = selection(&options.selection);
+        self.options = options.clone();
+        if let Some(probe) = &mut self.probe {
+            probe.set_resolution(nanoseconds(options.resolution));
+        }
+        self.select(true);
+    }
+
+    /// What starting a probe takes is given up after this: where a new one is needed, a tick fails.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+    }
+
+    /// Whether what it has open can be used with the privileges in effect.
+    pub fn works(&mut self) -> bool {
+        self.probe.as_mut().is_none_or(Probe::works)
     }
 
     /// Counts deadlines that passed while a tick was at work.
@@ -327,6 +355,26 @@ impl Sampler {
             self.ledger.adopt(&self.spare);
         }
         std::mem::swap(&mut self.snapshot, &mut self.spare);
+        self.select(false);
+    }
+
+    /// Decides what is printed of the snapshot, and lets the probe know what nobody asks for.
+    fn select(&mut self, changed: bool) {
+        if self.selection.is_everything() && !changed {
+            return;
+        }
+        self.selection.apply(&self.snapshot);
+        let Some(probe) = &mut self.probe else { return };
+        for (index, service) in self.snapshot.services.iter().enumerate() {
+            if let Some(slot) = service.slot {
+                probe.mute(slot, !self.selection.service(index));
+            }
+        }
+        for (index, destination) in self.snapshot.destinations.iter().enumerate() {
+            if let Some(slot) = destination.slot {
+                probe.mute(slot, !self.selection.destination(index));
+            }
+        }
     }
 
     fn end_interval(&mut self, now: &Moment, batch: &mut Vec<u8>) {
@@ -396,6 +444,15 @@ fn prefix(namespace: &Namespace) -> String {
     namespace
         .label()
         .map_or_else(String::new, |label| format!("netns {label}: "))
+}
+
+/// As the kernel takes it.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn selection(chosen: &cli::Selection) -> Selection {
+    Selection::new(chosen.include.clone(), chosen.exclude.clone())
 }
 
 /// The choices on the command line in the schema's words.

@@ -9,7 +9,7 @@ mod table;
 mod tests;
 
 pub use influx::Influx;
-pub use json::json;
+pub use json::{append_json_text, json};
 pub use prometheus::{MetricNames, Moments, Prometheus};
 pub use table::table;
 

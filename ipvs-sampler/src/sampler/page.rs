@@ -17,9 +17,11 @@ impl Sampler {
             if self.has_ended(service.slot) {
                 continue;
             }
-            let fresh = self.fresh_service(index, service, now);
-            page.service(&ServiceRow::new(&fresh), style);
-            for destination in destinations {
+            if self.selection.service(index) {
+                let fresh = self.fresh_service(index, service, now);
+                page.service(&ServiceRow::new(&fresh), style);
+            }
+            for destination in self.selection.of(service, destinations) {
                 if !self.has_ended(destination.slot) {
                     let fresh = self.fresh_destination(destination, now);
                     page.destination(&DestinationRow::new(service, &fresh), style);

@@ -55,6 +55,8 @@ pub struct Sinks {
     /// Outputs that take pages in place of batches.
     servers: Vec<(String, prometheus::Server)>,
     pages: Arc<Pages>,
+    /// They are not written to any more, but may not have finished what waits.
+    former: Vec<Sink>,
     failed: Arc<Notify>,
 }
 
@@ -83,30 +85,51 @@ impl Sinks {
     /// # Errors
     /// Which one cannot be opened, and why.
     pub fn open(targets: &[Target]) -> Result<Self, (String, io::Error)> {
-        let failed = Arc::new(Notify::new());
-        let mut opened = Self {
+        let mut sinks = Self {
             sinks: Vec::new(),
             servers: Vec::new(),
+            former: Vec::new(),
             pages: Arc::default(),
-            failed,
+            failed: Arc::default(),
         };
-        for target in targets {
-            let added = opened.add(target);
-            added.map_err(|error| (target.to_string(), error))?;
-        }
-        Ok(opened)
+        sinks.change_to(targets)?;
+        Ok(sinks)
     }
 
-    fn add(&mut self, target: &Target) -> io::Result<()> {
-        let label = target.to_string();
-        match target.open(&self.pages)? {
-            Opened::Lines(output) => {
-                let mut sink = Sink::new(label, output, &self.failed)?;
-                sink.standard_output = target.is_standard_output();
-                self.sinks.push(sink);
+    /// Goes over to other targets. Those that stay keep what waits for them; those that go finish it.
+    ///
+    /// # Errors
+    /// Which one cannot be opened, and why. Then everything stays as it was.
+    pub fn change_to(&mut self, targets: &[Target]) -> Result<(), (String, io::Error)> {
+        let labels: Vec<_> = targets.iter().map(Target::to_string).collect();
+        let (mut sinks, mut servers) = (Vec::new(), Vec::new());
+        for (target, label) in targets.iter().zip(&labels) {
+            if self.reports().any(|report| report.label == label) {
+                continue;
             }
-            Opened::Pages(server) => self.servers.push((label, server)),
+            let opened = target.open(&self.pages).and_then(|opened| {
+                match opened {
+                    Opened::Lines(output) => {
+                        let mut sink = Sink::new(label.clone(), output, &self.failed)?;
+                        sink.standard_output = target.is_standard_output();
+                        sinks.push(sink);
+                    }
+                    Opened::Pages(server) => servers.push((label.clone(), server)),
+                }
+                Ok(())
+            });
+            opened.map_err(|error| (label.clone(), error))?;
         }
+        let gone = self
+            .sinks
+            .extract_if(.., |sink| !labels.contains(&sink.label));
+        self.former.extend(gone.inspect(|sink| sink.queue.close()));
+        let gone = self
+            .servers
+            .extract_if(.., |(label, _)| !labels.contains(label));
+        gone.for_each(|(_, server)| server.close());
+        self.sinks.append(&mut sinks);
+        self.servers.append(&mut servers);
         Ok(())
     }
 
@@ -151,6 +174,8 @@ impl Sinks {
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
         let counts = self.reports().map(|report| report.counts);
+        let former = self.former.iter().map(|sink| sink.queue.counts().0);
+        let counts = counts.chain(former);
         counts.map(|counts| counts.dropped + counts.rejected).sum()
     }
 
@@ -180,7 +205,7 @@ impl Sinks {
             server.close();
         }
         let mut outcome = Ok(());
-        for sink in &self.sinks {
+        for sink in self.sinks.iter().chain(&self.former) {
             match sink.queue.finished(deadline) {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && !sink.standard_output => {
                     log::warn!("{}: {error}", sink.label);
@@ -274,6 +299,7 @@ mod tests {
             sinks: outputs.into_iter().map(sink).collect(),
             servers: Vec::new(),
             pages: Arc::default(),
+            former: Vec::new(),
             failed,
         }
     }

@@ -1,11 +1,11 @@
 //! Where output can go, by name.
 
-use std::{io, path::PathBuf, str::FromStr, sync::Arc};
+use std::{io, str::FromStr, sync::Arc};
 
 use super::{
     Output, Stdout,
     datagram::{self, Datagrams},
-    file::File,
+    file::{self, File},
     influx::{Influx, Server},
     page::Pages,
     prometheus,
@@ -19,7 +19,7 @@ pub struct Target(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Stdout,
-    File(PathBuf),
+    File(file::Place),
     Stream(stream::Peer),
     Datagrams(datagram::Peer),
     Influx(Server),
@@ -55,6 +55,28 @@ impl Target {
         self.0 == Kind::Stdout
     }
 
+    /// Whether it has a place in the file system, which may be somebody else's.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        matches!(
+            self.0,
+            Kind::File(_)
+                | Kind::Stream(stream::Peer::Unix(_))
+                | Kind::Datagrams(datagram::Peer::Unix(_))
+        )
+    }
+
+    /// Looks whether what it takes before anything is written is there: secrets and certificates.
+    ///
+    /// # Errors
+    /// Which file cannot be read or does not have what it should.
+    pub fn check(&self) -> io::Result<()> {
+        match &self.0 {
+            Kind::Influx(server) => Influx::open(server.clone()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens it. Who is not there yet is tried again later; only a file has to be there now, and an address
     /// to be served at has to be free.
     ///
@@ -64,7 +86,7 @@ impl Target {
     pub(super) fn open(&self, pages: &Arc<Pages>) -> io::Result<Opened> {
         Ok(Opened::Lines(match &self.0 {
             Kind::Stdout => Box::new(Stdout),
-            Kind::File(path) => Box::new(File::open(path.clone())?),
+            Kind::File(place) => Box::new(File::open(place.clone())?),
             Kind::Stream(peer) => Box::new(Stream::new(peer.clone())),
             Kind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
             Kind::Influx(server) => Box::new(Influx::open(server.clone())?),
@@ -87,7 +109,7 @@ impl FromStr for Target {
         let kind = match (scheme, rest) {
             ("stdout", "") => Kind::Stdout,
             (_, "") => return Err(EXPECTED.into()),
-            ("file", path) => Kind::File(path.into()),
+            ("file", place) => Kind::File(place.parse()?),
             ("unix", path) => Kind::Stream(stream::Peer::Unix(path.into())),
             ("unixgram", path) => Kind::Datagrams(datagram::Peer::Unix(path.into())),
             ("tcp", rest) => Kind::Stream(stream::Peer::Tcp(host_and_port(rest)?)),
@@ -130,7 +152,7 @@ impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Kind::Stdout => formatter.write_str("stdout"),
-            Kind::File(path) => write!(formatter, "file:{}", path.display()),
+            Kind::File(place) => write!(formatter, "file:{place}"),
             Kind::Stream(peer) => peer.fmt(formatter),
             Kind::Datagrams(peer) => peer.fmt(formatter),
             Kind::Influx(server) => server.fmt(formatter),
@@ -148,6 +170,7 @@ mod tests {
         for right in [
             "stdout",
             "file:/tmp/a:b",
+            "file:/tmp/a?rotate-size=1GiB&keep=3&zstd=on",
             "unix:/run/telegraf.sock",
             "unixgram:/run/telegraf.sock",
             "tcp://localhost:8094",
