@@ -378,3 +378,18 @@ fn two_addresses_have_the_same_pages_and_lines_do_not_pile_up() {
     assert!(batch.is_empty());
     sinks.close(LONG).unwrap();
 }
+
+#[test]
+fn a_server_that_is_no_more_wanted_frees_its_address() {
+    let stays = "prometheus://127.0.0.1:0".parse().unwrap();
+    let goes = "prometheus://:0".parse().unwrap();
+    let mut sinks = Sinks::open(&[stays, goes]).unwrap();
+    let address = sinks.servers[1].1.listener.local_addr().unwrap();
+    sinks
+        .change_to(&["prometheus://127.0.0.1:0".parse().unwrap()])
+        .unwrap();
+    assert_eq!(sinks.reports().count(), 1);
+    let new = format!("prometheus://{address}").parse().unwrap();
+    sinks.change_to(&[new]).unwrap();
+    assert_eq!(sinks.servers[0].1.listener.local_addr().unwrap(), address);
+}
