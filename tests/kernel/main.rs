@@ -22,6 +22,7 @@ mod loss;
 mod namespace;
 mod output;
 mod permission;
+mod prometheus;
 mod random;
 mod snapshot;
 mod support;

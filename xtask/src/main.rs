@@ -21,6 +21,7 @@ mod modules;
 mod paths;
 mod plan;
 mod qemu;
+mod servers;
 mod setup;
 mod sources;
 mod summary;
@@ -51,7 +52,7 @@ enum Verb {
     Build,
     /// Boot a kernel with a configured director and traffic, and watch ipvs-sampler there
     Lab(lab::Args),
-    /// Run the host's tests, then the kernel tests on each kernel
+    /// Run the host's tests, those against real servers, then the kernel tests on each kernel
     Test(test::Args),
     /// Measure what a live sampler costs, here and in a guest, and print a table
     Bench(bench::Args),

@@ -1,8 +1,9 @@
-//! `cargo xtask test`: the host's tests, then the kernel tests inside each kernel.
+//! `cargo xtask test`: the host's tests, those against real servers, then the kernel tests inside each
+//! kernel.
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
 };
@@ -15,7 +16,7 @@ use crate::{
     guest::{Guest, Outcome},
     kernel::{Kernel, Series},
     paths::Workspace,
-    setup,
+    servers, setup,
     summary::Counts,
     terminal,
 };
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut reports = Vec::new();
     if args.kernels.is_empty() {
         reports.push(on_host(args)?);
+        reports.push(with_servers(args)?);
     }
     if !args.host_only {
         reports.extend(in_kernels(args, &workspace)?);
@@ -52,12 +54,45 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     conclude(&reports)
 }
 
-/// `cargo test` of the default members, counted.
+/// `cargo test` of the default members.
 fn on_host(args: &Args) -> Result<Report> {
     progress("testing on the host");
-    let mut child = exec::cargo()
-        .args(["test", "--no-fail-fast"])
-        .args(&args.filter)
+    let outcome = counted(
+        exec::cargo()
+            .args(["test", "--no-fail-fast"])
+            .args(&args.filter),
+    )?;
+    Ok(Report {
+        place: "host".to_owned(),
+        outcome,
+    })
+}
+
+/// The tests against real servers, where these can be had.
+fn with_servers(args: &Args) -> Result<Report> {
+    progress("testing against real servers");
+    let outcome = match servers::get() {
+        Ok(dir) => counted(
+            exec::cargo()
+                .args(["test", "--no-fail-fast"])
+                .args(["--package=ipvs-sampler-tests", "--test=servers"])
+                .args(&args.filter)
+                .env(servers::VARIABLE, dir),
+        )?,
+        Err(error) if servers::required() => {
+            Outcome::Broke(Counts::default(), format!("{error:#}"))
+        }
+        Err(error) => Outcome::NotAvailable(format!("{error:#}")),
+    };
+    Ok(Report {
+        place: "servers".to_owned(),
+        outcome,
+    })
+}
+
+/// Runs `cargo test` and counts what it says.
+fn counted(command: &mut Command) -> Result<Outcome> {
+    let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;
@@ -71,12 +106,10 @@ fn on_host(args: &Args) -> Result<Report> {
         println!("{line}");
         counts.line(&line);
     }
-    let place = "host".to_owned();
-    let outcome = match child.wait()? {
+    Ok(match child.wait()? {
         status if status.success() || counts.failed > 0 => Outcome::Ran(counts),
         status => Outcome::Broke(counts, format!("`cargo test` failed ({status})")),
-    };
-    Ok(Report { place, outcome })
+    })
 }
 
 fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
@@ -148,14 +181,14 @@ fn conclude(reports: &[Report]) -> Result<()> {
         match outcome {
             Outcome::Ran(counts) => {
                 total += *counts;
-                println!("  {place:<5} {counts}");
+                println!("  {place:<7} {counts}");
             }
             Outcome::Broke(counts, reason) => {
                 let counts = counts.at_least_one_failed();
                 total += counts;
-                println!("  {place:<5} {counts}: {reason}");
+                println!("  {place:<7} {counts}: {reason}");
             }
-            Outcome::NotAvailable(reason) => println!("  {place:<5} not available: {reason}"),
+            Outcome::NotAvailable(reason) => println!("  {place:<7} not available: {reason}"),
         }
     }
     let absent = reports
@@ -163,7 +196,7 @@ fn conclude(reports: &[Report]) -> Result<()> {
         .filter(|r| matches!(r.outcome, Outcome::NotAvailable(_)))
         .count();
     if absent > 0 {
-        println!("{absent} kernel(s) not available");
+        println!("{absent} place(s) not available");
     }
     println!("{total}");
     if total.failed > 0 {

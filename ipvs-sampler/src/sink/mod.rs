@@ -56,6 +56,8 @@ pub struct Sinks {
     pages: Arc<Pages>,
     /// They are not written to any more, but may not have finished what waits.
     former: Vec<Sink>,
+    /// Samples that servers gave up which are no more.
+    dropped_formerly: u64,
     failed: Arc<Notify>,
     /// How many bytes may wait for each of them. Above that the oldest batch goes, and is counted.
     most_bytes: usize,
@@ -90,6 +92,7 @@ impl Sinks {
             sinks: Vec::new(),
             servers: Vec::new(),
             former: Vec::new(),
+            dropped_formerly: 0,
             pages: Arc::default(),
             failed: Arc::default(),
             most_bytes,
@@ -130,7 +133,10 @@ impl Sinks {
         let gone = self
             .servers
             .extract_if(.., |(label, _)| !labels.contains(label));
-        gone.for_each(|(_, server)| server.close());
+        for (_, server) in gone {
+            server.close();
+            self.dropped_formerly += server.counts().dropped;
+        }
         self.sinks.append(&mut sinks);
         self.servers.append(&mut servers);
         Ok(())
@@ -179,7 +185,8 @@ impl Sinks {
         let counts = self.reports().map(|report| report.counts);
         let former = self.former.iter().map(|sink| sink.queue.counts().0);
         let counts = counts.chain(former);
-        counts.map(|counts| counts.dropped + counts.rejected).sum()
+        let dropped: u64 = counts.map(|counts| counts.dropped + counts.rejected).sum();
+        dropped + self.dropped_formerly
     }
 
     /// Files are to be opened anew: somebody has moved them away.
@@ -308,6 +315,7 @@ mod tests {
             servers: Vec::new(),
             pages: Arc::default(),
             former: Vec::new(),
+            dropped_formerly: 0,
             failed,
             most_bytes: usize::MAX,
         }
