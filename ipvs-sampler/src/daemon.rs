@@ -353,8 +353,8 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
     privileges::drop_others(options.user.as_ref(), keep, || {
         samplers.iter_mut().all(Sampler::works)
     })?;
-    if options.privileges == Privileges::Least {
-        samplers.iter_mut().for_each(Sampler::seal);
+    for sampler in samplers {
+        sampler.gave_up_privileges(options.privileges == Privileges::Least);
     }
     Ok(())
 }

@@ -218,9 +218,11 @@ impl Sampler {
         self.select(true);
     }
 
-    /// What starting a probe takes is given up after this: where a new one is needed, a tick fails.
-    pub fn seal(&mut self) {
-        self.sealed = true;
+    /// Privileges were given up; `sealed`: those that starting a probe takes, too. Where a new one is
+    /// needed, a tick fails from then on.
+    pub fn gave_up_privileges(&mut self, sealed: bool) {
+        self.conditions.take_capabilities_as_they_are();
+        self.sealed = sealed;
     }
 
     /// Whether what it has open can be used with the privileges in effect.
