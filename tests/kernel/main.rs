@@ -13,6 +13,7 @@ mod capture;
 mod change;
 mod counting;
 mod daemon;
+mod faults;
 mod filter;
 mod ladder;
 mod life;

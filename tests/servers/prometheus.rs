@@ -88,7 +88,7 @@ fn promtool_has_no_complaint() {
 fn serving<T>(page: &Prometheus, work: impl FnOnce(u16) -> T) -> T {
     let port = free_port();
     let target = format!("prometheus://:{port}");
-    let sinks = Sinks::open(&[target.parse().expect("an output")]).expect("opening");
+    let sinks = Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
     let pages = sinks.pages().expect("an output for pages");
     let done = AtomicBool::new(false);
     /// Also when the work panics: the scope waits for the thread.

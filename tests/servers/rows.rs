@@ -139,6 +139,7 @@ pub(crate) fn output() -> sink::Report<'static> {
     sink::Report {
         label: "influx+http://127.0.0.1:8086/?db=lb&gzip=off",
         counts: sink::Counts {
+            queued: 28,
             written: 5,
             dropped: 6,
             rejected: 7,

@@ -87,7 +87,8 @@ fn every_number_arrives_and_no_row_is_invalid_compressed_or_not() {
             "influx+http://127.0.0.1:{}/?db={database}&gzip={gzip}",
             server.port
         );
-        let sinks = Sinks::open(&[target.parse().expect("an output")]).expect("opening");
+        let sinks =
+            Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
         sinks.push(&mut lines.clone());
         sinks.close(Duration::from_secs(60)).expect("closing");
         let report = sinks.reports().next().expect("a report");

@@ -99,7 +99,8 @@ impl Line {
                 assert_eq!(tags, "output", "{text}");
                 // An output that is asked has refused some, or none.
                 let fields = fields.replace("requests_refused ", "");
-                let expected = "bytes_waiting lines_dropped lines_rejected lines_written retries";
+                let expected =
+                    "bytes_waiting lines_dropped lines_queued lines_rejected lines_written retries";
                 assert_eq!(fields, expected, "{text}");
             }
             other => panic!("unknown measurement {other}: {text}"),

@@ -363,7 +363,7 @@ fn an_address_that_is_taken_is_an_error_at_once_and_free_after_the_end() {
 fn two_addresses_have_the_same_pages_and_lines_do_not_pile_up() {
     let target = "prometheus://127.0.0.1:0".parse().unwrap();
     let other = "prometheus://:0".parse().unwrap();
-    let sinks = Sinks::open(&[target, other]).unwrap();
+    let sinks = Sinks::open(&[target, other], usize::MAX).unwrap();
     publish(sinks.pages().unwrap(), "one 1\n");
     for (_, server) in &sinks.servers {
         let mut stream = connect(server);
@@ -383,7 +383,7 @@ fn two_addresses_have_the_same_pages_and_lines_do_not_pile_up() {
 fn a_server_that_is_no_more_wanted_frees_its_address() {
     let stays = "prometheus://127.0.0.1:0".parse().unwrap();
     let goes = "prometheus://:0".parse().unwrap();
-    let mut sinks = Sinks::open(&[stays, goes]).unwrap();
+    let mut sinks = Sinks::open(&[stays, goes], usize::MAX).unwrap();
     let address = sinks.servers[1].1.listener.local_addr().unwrap();
     sinks
         .change_to(&["prometheus://127.0.0.1:0".parse().unwrap()])
