@@ -45,7 +45,7 @@ pub(super) enum Opened {
 
 const EXPECTED: &str = "expected stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, \
                         udp://HOST:PORT, influx+http://HOST:PORT/?db=NAME, \
-                        influx2+http://HOST:PORT/?org=NAME&bucket=NAME or \
+                        influx2+http://HOST:PORT/?org=NAME&bucket=NAME, \
                         influx3+http://HOST:PORT/?db=NAME (or https), or prometheus://HOST:PORT";
 
 impl Target {
