@@ -55,6 +55,12 @@ impl Target {
         self.0 == Kind::Stdout
     }
 
+    /// Whether lines are written to it, as they come.
+    #[must_use]
+    pub fn takes_lines(&self) -> bool {
+        !matches!(self.0, Kind::Prometheus(_))
+    }
+
     /// Whether it has a place in the file system, which may be somebody else's.
     #[must_use]
     pub fn is_path(&self) -> bool {
