@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{schema::is_tag, sink::Target};
+use crate::{
+    manual::{Completions, Man},
+    schema::is_tag,
+    sink::Target,
+};
 
 /// High-rate sampler for Linux IPVS: all services and destinations by netlink, joined with
 /// sub-second connection counts from an eBPF probe, in the metric schema of Telegraf's ipvs input.
@@ -28,6 +32,10 @@ pub enum Command {
     Run(Run),
     /// Say of each source whether it is available here, or why not and what to do
     Doctor(Doctor),
+    /// Print what makes a shell complete this command line
+    Completions(Completions),
+    /// Print a page of the manual, as roff for man(1)
+    Man(Man),
 }
 
 /// `once`.

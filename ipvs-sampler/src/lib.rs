@@ -12,6 +12,7 @@ pub mod events;
 pub mod failure;
 pub mod health;
 pub mod heap;
+pub mod manual;
 pub mod model;
 pub mod requests;
 pub mod run;

@@ -11,7 +11,7 @@ use clap::Parser as _;
 use ipvs_sampler::{
     cli::{Cli, Command},
     failure::Failure,
-    run,
+    manual, run,
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -27,6 +27,8 @@ fn main() -> ExitCode {
         Command::Once(options) => run::once(&options),
         Command::Run(options) => run::run(options),
         Command::Doctor(options) => run::doctor(&options),
+        Command::Completions(options) => manual::completions(&options),
+        Command::Man(options) => manual::man(&options),
     })
     .unwrap_or_else(|_| Err(Failure::Bug("the program panicked".into())));
     match outcome {
