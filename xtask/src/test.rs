@@ -35,9 +35,9 @@ pub(crate) struct Args {
 }
 
 /// How it went in one place.
-struct Report {
-    place: String,
-    outcome: Outcome,
+pub(crate) struct Report {
+    pub(crate) place: String,
+    pub(crate) outcome: Outcome,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -141,21 +141,21 @@ fn in_parallel<Item: Send, Done: Send>(
 }
 
 /// Prints the closing summary; an error if anything failed or nothing ran.
-fn conclude(reports: &[Report]) -> Result<()> {
+pub(crate) fn conclude(reports: &[Report]) -> Result<()> {
     let mut total = Counts::default();
     println!("\nsummary:");
     for Report { place, outcome } in reports {
         match outcome {
             Outcome::Ran(counts) => {
                 total += *counts;
-                println!("  {place:<5} {counts}");
+                println!("  {place:<7} {counts}");
             }
             Outcome::Broke(counts, reason) => {
                 let counts = counts.at_least_one_failed();
                 total += counts;
-                println!("  {place:<5} {counts}: {reason}");
+                println!("  {place:<7} {counts}: {reason}");
             }
-            Outcome::NotAvailable(reason) => println!("  {place:<5} not available: {reason}"),
+            Outcome::NotAvailable(reason) => println!("  {place:<7} not available: {reason}"),
         }
     }
     let absent = reports
@@ -163,7 +163,7 @@ fn conclude(reports: &[Report]) -> Result<()> {
         .filter(|r| matches!(r.outcome, Outcome::NotAvailable(_)))
         .count();
     if absent > 0 {
-        println!("{absent} kernel(s) not available");
+        println!("{absent} place(s) not available");
     }
     println!("{total}");
     if total.failed > 0 {

@@ -1,0 +1,34 @@
+//! What lies in packaging/ for operators to copy from: that it is well-formed, and that it speaks of options,
+//! fields and metrics that there are.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, helpers included"
+)]
+
+mod container;
+mod dashboards;
+mod kubernetes;
+mod names;
+mod rules;
+mod samples;
+
+use std::{fs, path::PathBuf};
+
+/// A file below packaging/.
+fn read(path: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("../packaging").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Whether `ipvs-sampler` takes these arguments.
+fn check_command_line<'a>(arguments: impl IntoIterator<Item = &'a str>) {
+    use clap::Parser as _;
+    let arguments: Vec<_> = arguments
+        .into_iter()
+        .filter(|argument| !names::is_of_another_branch(argument))
+        .collect();
+    let parsed = ipvs_sampler::cli::Cli::try_parse_from(["ipvs-sampler"].iter().chain(&arguments));
+    assert!(parsed.is_ok(), "{arguments:?}: {}", parsed.unwrap_err());
+}
