@@ -1,8 +1,8 @@
 //! `cargo xtask VERB`: what the project needs beyond plain cargo.
 //!
-//! One file per verb (`setup`, `ebpf`, `build`, `dist`, `package-test`, `lab`, `test`, `bench`, `ci`); the other files are the
-//! subjects that the verbs share: the eBPF toolchain, Debian's packages, kernels, the guest's
-//! root file system and QEMU.
+//! One file or folder per verb (`setup`, `ebpf`, `build`, `dist`, `package-test`, `lab`, `test`, `bench`,
+//! `ci`); the other files are the subjects that the verbs share: the eBPF toolchain, Debian's packages,
+//! kernels, the guest's root file system and QEMU.
 
 mod apt;
 mod artifacts;
@@ -57,7 +57,7 @@ enum Verb {
     PackageTest(package::Args),
     /// Boot a kernel with a configured director and traffic, and watch ipvs-sampler there
     Lab(lab::Args),
-    /// Run the host's tests, then the kernel tests on each kernel
+    /// Run the host's tests, the kernel tests on each kernel, then those of the packages
     Test(test::Args),
     /// Measure what a live sampler costs, here and in a guest, and print a table
     Bench(bench::Args),

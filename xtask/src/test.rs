@@ -1,9 +1,9 @@
-//! `cargo xtask test`: the host's tests, then the kernel tests inside each kernel.
+//! `cargo xtask test`: the host's tests, the kernel tests inside each kernel, then the packages.
 
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
     thread,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     exec::progress,
     guest::{Guest, Outcome},
     kernel::{Kernel, Series},
+    package,
     paths::Workspace,
     setup,
     summary::Counts,
@@ -46,8 +47,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.kernels.is_empty() {
         reports.push(on_host(args)?);
     }
+    let interrupted = terminal::interruption()?;
     if !args.host_only {
-        reports.extend(in_kernels(args, &workspace)?);
+        reports.extend(in_kernels(args, &workspace, &interrupted)?);
+    }
+    // Who chose something chose something else.
+    if !args.host_only && args.kernels.is_empty() && args.filter.is_none() {
+        reports.extend(package::reports(&workspace, &interrupted)?);
     }
     conclude(&reports)
 }
@@ -79,7 +85,7 @@ fn on_host(args: &Args) -> Result<Report> {
     Ok(Report { place, outcome })
 }
 
-fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
+fn in_kernels(args: &Args, workspace: &Workspace, interrupted: &AtomicBool) -> Result<Vec<Report>> {
     setup::ensure(&args.setup)?;
     let chosen = if args.kernels.is_empty() {
         &Series::ALL[..]
@@ -92,10 +98,9 @@ fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
         .iter()
         .map(|series| (*series, Kernel::get(*series)))
         .collect();
-    let interrupted = terminal::interruption()?;
     in_parallel(kernels, |(series, kernel)| {
         let outcome = match kernel {
-            Ok(kernel) => guest.run(&kernel, &interrupted, &mut |_| ())?,
+            Ok(kernel) => guest.run(&kernel, interrupted, &mut |_| ())?,
             Err(error) if series.required() || !args.kernels.is_empty() => {
                 Outcome::Broke(Counts::default(), format!("{error:#}"))
             }

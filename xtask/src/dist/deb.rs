@@ -83,6 +83,12 @@ fn files(tree: &Tree, inputs: &Inputs, version: &str) -> Result<()> {
         0o644,
         copyright(&read("LICENSE-MIT")?),
     )?;
+    let notices = format!("{DOC}/THIRD-PARTY-LICENSES");
+    tree.write(&notices, 0o644, &inputs.notices)?;
+    tree.gzip(&notices)?;
+    let bill = format!("{DOC}/ipvs-sampler.cdx.json");
+    tree.copy(&inputs.bill, &bill, 0o644)?;
+    tree.gzip(&bill)?;
     let upstream = format!("{DOC}/changelog");
     tree.copy(&inputs.workspace.join("CHANGELOG.md"), &upstream, 0o644)?;
     tree.gzip(&upstream)?;
@@ -98,13 +104,13 @@ fn debian_version(version: &str) -> String {
     format!("{}-1", version.replacen('-', "~", 1))
 }
 
-/// Who answers for the package, by the variables of Debian's own tools.
+/// Who answers for the package, by the variables of Debian's own tools. Whoever hands it out sets them.
 fn maintainer() -> String {
     let var = |name, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
     format!(
         "{} <{}>",
         var("DEBFULLNAME", "ipvs-sampler contributors"),
-        var("DEBEMAIL", "root@localhost.localdomain"),
+        var("DEBEMAIL", "ipvs-sampler@example.org"),
     )
 }
 
@@ -149,7 +155,9 @@ fn copyright(mit: &str) -> String {
          Upstream-Name: ipvs-sampler\n\n\
          Files: *\n\
          Copyright: {holder}\n\
-         License: MIT or Apache-2.0\n\n\
+         License: MIT or Apache-2.0\n\
+         Comment: THIRD-PARTY-LICENSES.gz beside this file has those of the crates\n \
+         that are inside the program.\n\n\
          License: MIT\n"
     );
     let body = mit

@@ -4,9 +4,11 @@
 //! The same sources and compiler give the same bytes: times are `SOURCE_DATE_EPOCH`, owners root,
 //! orders fixed.
 
+mod components;
 mod deb;
 mod epoch;
 mod lockfile;
+mod notices;
 mod sbom;
 mod tarball;
 mod tree;
@@ -26,7 +28,6 @@ pub(crate) struct Dist {
     pub(crate) dir: PathBuf,
     pub(crate) package: PathBuf,
     pub(crate) archive: PathBuf,
-    pub(crate) bill: PathBuf,
     inputs: Inputs,
 }
 
@@ -35,6 +36,10 @@ struct Inputs {
     workspace: PathBuf,
     /// Stripped.
     binary: PathBuf,
+    /// The bill of materials.
+    bill: PathBuf,
+    /// Licenses of what is inside.
+    notices: String,
     version: String,
     /// Seconds since 1970 that every file gets.
     epoch: u64,
@@ -58,33 +63,41 @@ pub(crate) fn make(workspace: &Workspace) -> Result<Dist> {
     progress("packing");
     let binary = dir.join("ipvs-sampler");
     strip(built.find("ipvs-sampler")?, &binary)?;
+    let components = components::find(&workspace.root)?;
+    let version = components::version(&components)?.to_owned();
+    let epoch = epoch::find(&workspace.root)?;
+    let bill = dir.join(format!("ipvs-sampler-{version}.cdx.json"));
+    fs::write(&bill, sbom::write(&components, epoch)?)?;
     let inputs = Inputs {
         workspace: workspace.root.clone(),
         binary,
-        version: sbom::version(&workspace.root)?,
-        epoch: epoch::find(&workspace.root)?,
+        bill,
+        notices: notices::write(&components)?,
+        version,
+        epoch,
     };
-    let version = &inputs.version;
-    let bill = dir.join(format!("ipvs-sampler-{version}.cdx.json"));
-    fs::write(&bill, sbom::write(&workspace.root, inputs.epoch)?)?;
     let package = deb::write(&inputs, &dir)?;
-    let archive = tarball::write(&inputs, &bill, &dir)?;
+    let archive = tarball::write(&inputs, &dir)?;
     checksums(&dir)?;
     Ok(Dist {
         dir,
         package,
         archive,
-        bill,
         inputs,
     })
 }
 
 impl Dist {
+    /// The bill of materials.
+    pub(crate) fn bill(&self) -> &Path {
+        &self.inputs.bill
+    }
+
     /// Makes package and archive once more into `dir`, to be compared.
     pub(crate) fn repeat(&self, dir: &Path) -> Result<[PathBuf; 2]> {
         Ok([
             deb::write(&self.inputs, dir)?,
-            tarball::write(&self.inputs, &self.bill, dir)?,
+            tarball::write(&self.inputs, dir)?,
         ])
     }
 }
@@ -98,7 +111,8 @@ fn strip(from: &Path, to: &Path) -> Result<()> {
     };
     objcopy(&["--only-keep-debug"], [from, &debug])?;
     let link = format!("--add-gnu-debuglink={}", debug.display());
-    objcopy(&["--strip-all", &link], [from, to])
+    let strip = ["--strip-all", "--remove-section=.comment", &link];
+    objcopy(&strip, [from, to])
 }
 
 /// SHA256SUMS, as `sha256sum --check` reads it.

@@ -14,7 +14,7 @@ use super::{Inputs, tree::Tree};
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// Writes `ipvs-sampler-VERSION-x86_64-linux.tar.gz` into `dir`.
-pub(crate) fn write(inputs: &Inputs, bill: &Path, dir: &Path) -> Result<PathBuf> {
+pub(crate) fn write(inputs: &Inputs, dir: &Path) -> Result<PathBuf> {
     let name = format!("ipvs-sampler-{}-x86_64-linux", inputs.version);
     let work = tempfile::TempDir::with_prefix("ipvs-sampler-tar-")?;
     let tree = Tree::new(&work.path().join(&name))?;
@@ -41,7 +41,8 @@ pub(crate) fn write(inputs: &Inputs, bill: &Path, dir: &Path) -> Result<PathBuf>
     for document in DOCUMENTS {
         tree.copy(&inputs.workspace.join(document), document, 0o644)?;
     }
-    tree.copy(bill, "ipvs-sampler.cdx.json", 0o644)?;
+    tree.write("THIRD-PARTY-LICENSES", 0o644, &inputs.notices)?;
+    tree.copy(&inputs.bill, "ipvs-sampler.cdx.json", 0o644)?;
     let archive = dir.join(format!("{name}.tar.gz"));
     pack(work.path(), &name, inputs.epoch, &archive)?;
     Ok(archive)

@@ -92,6 +92,7 @@ fn the_archive_is_complete(_: &Workspace, dist: &Dist) -> Result<()> {
         "/LICENSE-MIT",
         "/LICENSE-APACHE",
         "/README.md",
+        "/THIRD-PARTY-LICENSES",
         "/ipvs-sampler.cdx.json",
     ] {
         ensure!(
@@ -103,7 +104,7 @@ fn the_archive_is_complete(_: &Workspace, dist: &Dist) -> Result<()> {
 }
 
 fn the_bill_of_materials_is_complete(_: &Workspace, dist: &Dist) -> Result<()> {
-    let bill: Value = serde_json::from_str(&fs::read_to_string(&dist.bill)?)?;
+    let bill: Value = serde_json::from_str(&fs::read_to_string(dist.bill())?)?;
     let components = bill["components"].as_array().context("no components")?;
     let mut references = BTreeSet::from([reference(&bill["metadata"]["component"])?]);
     for component in components {
