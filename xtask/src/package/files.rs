@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use super::dashboards;
 use crate::{dist::Dist, exec, paths::Workspace, summary::Counts};
 
 type Check = fn(&Workspace, &Dist) -> Result<()>;
 
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 8] = [
     ("the_checksums_are_right", the_checksums_are_right),
     (
         "the_same_sources_give_the_same_bytes",
@@ -25,6 +26,12 @@ const CHECKS: [(&str, Check); 6] = [
         "what_the_container_copies_is_there",
         what_the_container_copies_is_there,
     ),
+    ("prometheus_takes_everything", |workspace, _| {
+        dashboards::prometheus_takes_everything(workspace)
+    }),
+    ("influxdb_answers_every_query", |workspace, _| {
+        dashboards::influxdb_answers_every_query(workspace)
+    }),
 ];
 
 /// Prints each check in libtest's form and counts it.

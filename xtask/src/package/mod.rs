@@ -4,9 +4,11 @@
 //! The checks themselves are shell scripts beside this file: they call what an operator would.
 
 mod boot;
+mod dashboards;
 mod files;
 mod plain;
 mod root;
+mod tools;
 
 use std::sync::atomic::AtomicBool;
 
