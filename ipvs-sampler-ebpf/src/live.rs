@@ -8,7 +8,7 @@ use ipvs_sampler_common::{COUNTERS, Layout, Object, ObjectKind, State};
 
 use crate::{
     maps::{CONSTANTS, CPU_OFFSETS, LAYOUT, OBJECTS, PROGRESS, READINGS},
-    read,
+    read, slots,
 };
 
 /// Reads of one (object, CPU) in one run, roughly. The verifier walks through each of them when the
@@ -63,7 +63,7 @@ pub fn read_objects(ctx: &RawTracePointContext) -> u32 {
             break;
         };
         let object = *object;
-        if object.kind != ObjectKind::NONE {
+        if object.kind != ObjectKind::NONE && !slots::is_muted(slot) {
             read_object(&layout, cpus, slot, &object);
         }
         slot += 1;

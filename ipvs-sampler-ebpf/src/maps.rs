@@ -52,6 +52,11 @@ pub static WHOAMI: Array<Whoami> = Array::with_max_entries(1, 0);
 #[map]
 pub static OBJECTS: Array<Object> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
+/// By slot: not 0 where nobody asks for the object. It is counted, but not told of and not read live.
+/// Written by user space alone; memory-mapped.
+#[map]
+pub static MUTED: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
 /// By slot, what the last run of `read_live` read; memory-mapped, so that it is handed over in bulk.
 #[map]
 pub static READINGS: Array<Reading> = Array::with_max_entries(1, BPF_F_MMAPABLE);

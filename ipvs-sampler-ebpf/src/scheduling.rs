@@ -68,7 +68,7 @@ fn count(target: &Target, tally: &mut Tally, cpu: u32, object: u64, slot: Slot) 
     // What is counted is in the log already: user space goes by this number.
     compiler_fence(Ordering::Release);
     tally.counted += 1;
-    if now - cell.recorded_ns < target.resolution_ns {
+    if slots::is_muted(slot) || now - cell.recorded_ns < target.resolution_ns {
         return Some(());
     }
     let record = Record {

@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use ipvs_sampler_common::{Object, ObjectKind, Slot};
 
-use crate::maps::{FREE_SLOTS, OBJECTS, SLOT_OF};
+use crate::maps::{FREE_SLOTS, MUTED, OBJECTS, SLOT_OF};
 
 /// The slot of an object, taken from the free ones when it has none yet.
 #[inline(always)]
@@ -47,6 +47,12 @@ pub fn retire(address: u64) -> Option<Slot> {
         0,
     );
     Some(slot)
+}
+
+/// Whether nobody asks for the object of a slot.
+#[inline(always)]
+pub fn is_muted(slot: Slot) -> bool {
+    MUTED.get(slot).is_some_and(|muted| *muted != 0)
 }
 
 #[inline(always)]

@@ -1,12 +1,19 @@
 //! The command line.
 
-use std::time::Duration;
+mod filter;
+mod values;
+
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use filter::filter;
+use values::{host, period, tag};
 
 use crate::{
     manual::{Completions, Man},
-    schema::is_tag,
+    messages::Format as MessageFormat,
+    model::Filter,
+    privileges::User,
     sink::Target,
 };
 
@@ -21,7 +28,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or the reader of standard output went away; 2 wrong \
-usage; 69 IPVS (or a required probe) is not there; 70 a bug; 74 the output failed; 77 not permitted.";
+usage; 69 IPVS (or a required probe) is not there; 70 a bug; 74 the output failed; 75 to be started \
+again; 77 not permitted; 78 wrong configuration.";
 
 /// The subcommands.
 #[derive(Clone, Debug, Subcommand)]
@@ -29,7 +37,10 @@ pub enum Command {
     /// Print one complete snapshot of what the kernel says, and end
     Once(Once),
     /// Sample until interrupted
-    Run(Run),
+    Run(Box<Run>),
+    /// Look at the configuration that `run` would have with the same options
+    #[command(subcommand)]
+    Config(Config),
     /// Say of each source whether it is available here, or why not and what to do
     Doctor(Doctor),
     /// Print what makes a shell complete this command line
@@ -46,10 +57,22 @@ pub struct Once {
     pub format: Format,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
+    pub selection: Selection,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
     pub tags: Tags,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub place: Place,
+}
+
+/// `config`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Config {
+    /// Say whether it is right: whether every key is known, every value good, every secret readable
+    Check(Box<Run>),
+    /// Print it as a configuration file, with where each value comes from
+    Show(Box<Run>),
 }
 
 /// `doctor`.
@@ -58,6 +81,24 @@ pub struct Doctor {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub place: Place,
+}
+
+const OPTIONS_ELSEWHERE: &str = "Each option can also be set in the environment (--log-format by \
+IPVS_SAMPLER_LOG_FORMAT; what may be repeated is separated by spaces), and in the configuration file \
+(log-format = \"json\", output = [\"stdout\"], tag = { rack = \"7\" }). The command line goes before \
+the environment, and that before the file.";
+
+/// Which services and destinations.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Selection {
+    /// Only what fits: conditions joined by commas, such as tcp,address=10.0.0.0/8,port=80-90 or
+    /// fwmark=7; destination=CIDR and destination-port=PORT are about destinations alone. When
+    /// repeated, fitting one is enough
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub include: Vec<Filter>,
+    /// Not what fits, written as for --include. May be repeated
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub exclude: Vec<Filter>,
 }
 
 /// Where to look.
@@ -82,7 +123,12 @@ pub enum Format {
 
 /// `run`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = OPTIONS_ELSEWHERE)]
 pub struct Run {
+    /// Where options are that are given neither here nor in the environment [default:
+    /// /etc/ipvs-sampler/config.toml, when there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Time between complete snapshots, such as 10s or 500ms
     #[arg(long, default_value = "10s", value_parser = period)]
     pub interval: Duration,
@@ -107,10 +153,14 @@ pub struct Run {
     /// End after so many complete snapshots (without IPVS there are none)
     #[arg(long, value_name = "SNAPSHOTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Where to write: stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT or
-    /// udp://HOST:PORT. May be repeated
+    /// Where to write: stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, udp://HOST:PORT,
+    /// influx+http://HOST:PORT/?db=NAME (influx2, influx3), or prometheus://HOST:PORT to be scraped at.
+    /// May be repeated
     #[arg(long, value_name = "OUTPUT", default_value = "stdout")]
     pub output: Vec<Target>,
+    /// Whose names the metrics for Prometheus have
+    #[arg(long, value_enum, value_name = "NAMES", default_value_t = Names::Native)]
+    pub prometheus_compat: Names,
     /// A further tag of every line. May be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
     pub tag: Vec<(String, String)>,
@@ -130,6 +180,18 @@ pub struct Run {
     #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024,
           value_parser = clap::value_parser!(u32).range(4096..=(1 << 28)))]
     pub ebpf_ring: u32,
+    /// After the start, go on as this user: a name in /etc/passwd, or a number
+    #[arg(long)]
+    pub user: Option<User>,
+    /// Which privileges to keep once all is open
+    #[arg(long, value_enum, default_value_t = Privileges::Reattach)]
+    pub privileges: Privileges,
+    /// How messages on standard error are written [default: telegraf with --telegraf-execd, else text]
+    #[arg(long, value_enum)]
+    pub log_format: Option<MessageFormat>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub selection: Selection,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub tags: Tags,
@@ -166,6 +228,16 @@ pub enum Ebpf {
     Off,
 }
 
+/// Choices for privileges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Privileges {
+    /// Those that a new probe takes, for when IPVS is loaded anew or grows
+    Reattach,
+    /// Only what the running one takes: where a new one is needed, end with exit code 75, for a service
+    /// manager to start all again
+    Least,
+}
+
 /// Choices for the live counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Live {
@@ -193,6 +265,15 @@ pub enum Rates {
     Kernel,
 }
 
+/// Choices for the names of Prometheus' metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Names {
+    /// Our own
+    Native,
+    /// Those of node_exporter's ipvs collector
+    Node,
+}
+
 /// Choices for the tag `host`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
@@ -215,76 +296,14 @@ pub enum Execd {
     Stdin,
 }
 
-fn host(text: &str) -> Result<Host, String> {
-    match text {
-        "" => Err("must not be empty; off leaves it out".into()),
-        "auto" => Ok(Host::Auto),
-        "on" => Ok(Host::On),
-        "off" => Ok(Host::Off),
-        name => Ok(Host::Name(name.into())),
-    }
-}
-
-fn tag(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    if name.is_empty() || value.is_empty() {
-        return Err("neither name nor value may be empty".into());
-    }
-    if name.starts_with('_') || name == "time" || is_tag(name) {
-        return Err(format!("{name} is a tag or a name of its own already"));
-    }
-    Ok((name.into(), value.into()))
-}
-
-/// Shortest period: below it a tick would take longer than it lasts.
-const SHORTEST: Duration = Duration::from_millis(1);
-/// Longest period, so that nanoseconds never overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-fn period(text: &str) -> Result<Duration, String> {
-    let period = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write it like 10s, 100ms or 1m30s"))?;
-    if (SHORTEST..=LONGEST).contains(&period) {
-        Ok(period)
-    } else {
-        Err("must be at least 1ms and at most ten years".into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
 
-    use super::{Cli, Host, host, period, tag};
+    use super::Cli;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn tags_have_a_name_of_their_own() {
-        assert_eq!(tag("rack=a=1"), Ok(("rack".into(), "a=1".into())));
-        for wrong in [
-            "rack",
-            "=1",
-            "rack=",
-            "address=1",
-            "output=1",
-            "time=1",
-            "_x=1",
-        ] {
-            assert!(tag(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(host("off"), Ok(Host::Off));
-        assert_eq!(host("lb1"), Ok(Host::Name("lb1".into())));
-    }
-
-    #[test]
-    fn periods_are_bounded() {
-        assert!(period("10ms").is_ok());
-        for wrong in ["0s", "10", "-1s", "10us", "100y", ""] {
-            assert!(period(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -27,9 +27,15 @@ pub enum Failure {
         /// What the system said.
         error: io::Error,
     },
+    /// 75: what is needed takes privileges that were given up; a new process would have them.
+    #[error("{0}")]
+    StartAgain(String),
     /// 77: privileges are missing.
     #[error("{0}")]
     NotPermitted(String),
+    /// 78: the configuration is wrong.
+    #[error("{0}")]
+    Configuration(String),
 }
 
 impl Failure {
@@ -40,7 +46,9 @@ impl Failure {
             Self::Unavailable(_) => 69,
             Self::Bug(_) => 70,
             Self::Output { .. } => 74,
+            Self::StartAgain(_) => 75,
             Self::NotPermitted(_) => 77,
+            Self::Configuration(_) => 78,
         })
     }
 }

@@ -82,16 +82,12 @@ impl Times {
         self.0.saturating_record(nanoseconds);
     }
 
-    /// The time, in ns, that this share of all times did not exceed; 0 when there were none.
-    #[must_use]
-    pub fn quantile(&self, share: f64) -> u64 {
-        self.0.value_at_quantile(share)
-    }
-
-    /// The longest time, in ns; 0 when there were none.
-    #[must_use]
-    pub fn longest(&self) -> u64 {
-        self.0.max()
+    fn summary(&self) -> Summary {
+        Summary {
+            p50: self.0.value_at_quantile(0.5),
+            p99: self.0.value_at_quantile(0.99),
+            longest: self.0.max(),
+        }
     }
 }
 
@@ -117,6 +113,30 @@ pub struct Health {
     pub late_ns: Times,
     /// How long each tick worked.
     pub work_ns: Times,
+    /// What these three were in the last interval that ended.
+    pub ended: Ended,
+}
+
+/// The times of one interval.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ended {
+    /// Of dumps.
+    pub dump: Summary,
+    /// Of ticks, after their deadline.
+    pub late: Summary,
+    /// Of the work of ticks.
+    pub work: Summary,
+}
+
+/// A distribution of times in three numbers, in ns; 0 when there were none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary {
+    /// Half were not longer.
+    pub p50: u64,
+    /// As many percent were not longer.
+    pub p99: u64,
+    /// The longest.
+    pub longest: u64,
 }
 
 /// What the report needs from elsewhere.
@@ -153,11 +173,17 @@ impl Health {
             dump_ns: Times::new()?,
             late_ns: Times::new()?,
             work_ns: Times::new()?,
+            ended: Ended::default(),
         })
     }
 
-    /// Begins the next interval's times.
+    /// Keeps the times of this interval, and begins the next one's.
     pub fn end_interval(&mut self) {
+        self.ended = Ended {
+            dump: self.dump_ns.summary(),
+            late: self.late_ns.summary(),
+            work: self.work_ns.summary(),
+        };
         for times in [&mut self.dump_ns, &mut self.late_ns, &mut self.work_ns] {
             times.0.reset();
         }

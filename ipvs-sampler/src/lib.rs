@@ -6,6 +6,8 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod daemon;
 pub mod doctor;
 pub mod encode;
 pub mod events;
@@ -13,7 +15,9 @@ pub mod failure;
 pub mod health;
 pub mod heap;
 pub mod manual;
+pub mod messages;
 pub mod model;
+pub mod privileges;
 pub mod requests;
 pub mod run;
 pub mod sampler;

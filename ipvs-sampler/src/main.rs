@@ -1,36 +1,28 @@
-//! Reads the command line, runs, and turns the outcome into an exit code.
+//! Reads the configuration, runs, and turns the outcome into an exit code.
 
 use std::{
-    io::Write as _,
-    panic,
+    panic::{self, AssertUnwindSafe},
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
-use clap::Parser as _;
 use ipvs_sampler::{
-    cli::{Cli, Command},
+    cli::{Command, Config},
+    config::{Configuration, Problem, Sources},
     failure::Failure,
-    manual, run,
+    manual, messages, run,
 };
-use log::{Level, LevelFilter, Log, Metadata, Record};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if log::set_logger(&StandardError).is_ok() {
-        log::set_max_level(LevelFilter::Trace);
-    }
-    let telegraf =
-        matches!(&cli.command, Command::Run(options) if options.telegraf_execd.is_some());
-    TELEGRAF.store(telegraf, Ordering::Relaxed);
-    let outcome = panic::catch_unwind(|| match cli.command {
-        Command::Once(options) => run::once(&options),
-        Command::Run(options) => run::run(options),
-        Command::Doctor(options) => run::doctor(&options),
-        Command::Completions(options) => manual::completions(&options),
-        Command::Man(options) => manual::man(&options),
-    })
-    .unwrap_or_else(|_| Err(Failure::Bug("the program panicked".into())));
+    messages::begin();
+    let sources = Sources::of_process();
+    let outcome = match sources.read() {
+        // Nothing is looked at after a panic.
+        Ok(configuration) => panic::catch_unwind(AssertUnwindSafe(|| act(configuration, sources)))
+            .unwrap_or_else(|_| Err(Failure::Bug("the program panicked".into()))),
+        // What clap says of the command line, or of itself when it is asked for help.
+        Err(Problem::Usage(usage)) => usage.exit(),
+        Err(Problem::Wrong(what)) => Err(Failure::Configuration(what)),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -40,39 +32,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether Telegraf reads the messages: it wants each to begin with its level
-/// (plugins/inputs/execd).
-static TELEGRAF: AtomicBool = AtomicBool::new(false);
-
-/// Messages go to standard error, one line each, with no time of their own: whoever keeps them
-/// (a terminal, the journal) knows it.
-struct StandardError;
-
-impl Log for StandardError {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Libraries have their say only where it matters; the eBPF programs chose their level.
-        let own = metadata.target().starts_with("ipvs_sampler");
-        own || metadata.level() <= Level::Warn
+fn act(configuration: Configuration, sources: Sources) -> Result<(), Failure> {
+    let values = configuration.values();
+    match &configuration.cli.command {
+        Command::Once(options) => run::once(options),
+        Command::Run(options) => run::run(options.as_ref().clone(), sources, values),
+        Command::Doctor(options) => run::doctor(options),
+        Command::Completions(options) => manual::completions(options),
+        Command::Man(options) => manual::man(options),
+        Command::Config(Config::Check(options)) => run::check(options, &sources),
+        Command::Config(Config::Show(_)) => run::show(&configuration),
     }
-
-    fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        let telegraf = TELEGRAF.load(Ordering::Relaxed);
-        let label = match (record.level(), telegraf) {
-            (Level::Error, false) => "ipvs-sampler: error: ",
-            (Level::Warn, false) => "ipvs-sampler: warning: ",
-            (_, false) => "ipvs-sampler: ",
-            (Level::Error, true) => "E! ",
-            (Level::Warn, true) => "W! ",
-            (Level::Info, true) => "I! ",
-            (Level::Debug, true) => "D! ",
-            (Level::Trace, true) => "T! ",
-        };
-        // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(std::io::stderr(), "{label}{}", record.args());
-    }
-
-    fn flush(&self) {}
 }

@@ -26,14 +26,23 @@ pub struct Man {
     pub subcommand: Option<String>,
 }
 
-/// The names of all subcommands, this module's own left out: to list them needs the definition that
-/// is being made.
+/// The names of all subcommands, those below others behind a hyphen. To ask the definition for them would
+/// need the definition that is being made.
 fn subcommands() -> Vec<&'static str> {
-    vec!["run", "once", "doctor", "completions", "man"]
+    vec![
+        "run",
+        "once",
+        "config",
+        "config-check",
+        "config-show",
+        "doctor",
+        "completions",
+        "man",
+    ]
 }
 
 /// Exit codes and what they mean, for the manual.
-const EXIT_STATUS: [(&str, &str); 6] = [
+const EXIT_STATUS: [(&str, &str); 7] = [
     ("0", "Done, or the reader of standard output went away."),
     ("2", "Wrong usage."),
     (
@@ -44,12 +53,17 @@ const EXIT_STATUS: [(&str, &str); 6] = [
     ("70", "A bug."),
     ("74", "The output failed."),
     ("77", "Not permitted."),
+    ("78", "The configuration is wrong."),
 ];
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
+    (
+        "/etc/ipvs-sampler/config.toml",
+        "The configuration: TOML with the long options of ipvs-sampler run as keys.",
+    ),
     (
         "/etc/default/ipvs-sampler",
-        "Options of the systemd service: IPVS_SAMPLER_OPTIONS=...",
+        "Variables for the systemd service, if it is there.",
     ),
     (
         "/lib/systemd/system/ipvs-sampler.service",
@@ -69,7 +83,12 @@ const FILES: [(&str, &str); 5] = [
     ),
 ];
 
-const ENVIRONMENT: [(&str, &str); 2] = [
+const ENVIRONMENT: [(&str, &str); 3] = [
+    (
+        "IPVS_SAMPLER_...",
+        "An option of ipvs-sampler run in capitals, hyphens as underscores: --log-format by \
+         IPVS_SAMPLER_LOG_FORMAT. It goes before the configuration file, and the command line before it.",
+    ),
     (
         "NOTIFY_SOCKET",
         "Set by systemd: who is told when the sampler is ready, and how it is doing.",
@@ -122,12 +141,15 @@ fn page(subcommand: Option<&str>) -> std::io::Result<Vec<u8>> {
     let command = match subcommand {
         None => program,
         Some(name) => {
-            let found = program.find_subcommand(name).cloned();
-            let command = found.ok_or(std::io::ErrorKind::NotFound)?;
-            command.display_name(format!("ipvs-sampler-{name}"))
+            let mut command = &program;
+            for part in name.split('-') {
+                let found = command.find_subcommand(part);
+                command = found.ok_or(std::io::ErrorKind::NotFound)?;
+            }
+            command.clone().display_name(format!("ipvs-sampler-{name}"))
         }
     };
-    let has_subcommands = subcommand.is_none();
+    let has_subcommands = command.has_subcommands();
     let version = concat!("ipvs-sampler ", env!("CARGO_PKG_VERSION"));
     let man = Page::new(command).source(version).manual("ipvs-sampler");
     let mut text = Vec::new();
@@ -144,7 +166,7 @@ fn page(subcommand: Option<&str>) -> std::io::Result<Vec<u8>> {
     section(&mut end, "FILES", &FILES);
     section(&mut end, "ENVIRONMENT", &ENVIRONMENT);
     end.control("SH", ["SEE ALSO"]);
-    if !has_subcommands {
+    if subcommand.is_some() {
         end.text([bold("ipvs-sampler"), roman("(1),")]);
     }
     end.text([
@@ -177,14 +199,20 @@ mod tests {
     #[test]
     fn every_subcommand_has_a_page_that_says_how_it_ends() {
         let command = Cli::command();
-        let mut names: Vec<_> = command.get_subcommands().map(|c| c.get_name()).collect();
+        let mut names = Vec::new();
+        for command in command.get_subcommands() {
+            names.push(command.get_name().to_owned());
+            let below = command.get_subcommands().map(clap::Command::get_name);
+            names.extend(below.map(|name| format!("{}-{name}", command.get_name())));
+        }
         let mut listed = subcommands();
         names.sort_unstable();
         listed.sort_unstable();
         assert_eq!(names, listed);
         for name in listed.into_iter().map(Some).chain([None]) {
             let text = String::from_utf8(page(name).unwrap()).unwrap();
-            let title = name.map_or("ipvs\\-sampler".into(), |n| format!("ipvs\\-sampler\\-{n}"));
+            let title = name.map_or("ipvs-sampler".into(), |name| format!("ipvs-sampler-{name}"));
+            let title = title.replace('-', "\\-");
             assert!(text.contains(&title), "{text}");
             for part in ["EXIT STATUS", "FILES", "ENVIRONMENT", "SEE ALSO"] {
                 assert!(

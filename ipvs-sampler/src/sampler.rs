@@ -1,6 +1,7 @@
 //! The order of a tick: the one place that knows it.
 
 mod ladder;
+mod page;
 mod print;
 
 use std::time::Duration;
@@ -8,11 +9,11 @@ use std::time::Duration;
 use crate::{
     cli::{self, Ebpf, Fields, Host, Run, Tags},
     clock::{Due, Moment},
-    encode::Influx,
+    encode::{Influx, Prometheus},
     events::Events,
     failure::Failure,
     health::{Health, Mode, Report},
-    model::{Around, Arrivals, Crosscheck, Ledger, Readings, Snapshot, slots_end},
+    model::{Around, Arrivals, Crosscheck, Ledger, Readings, Selection, Snapshot, slots_end},
     schema::{self, FieldSet, Netmask, TagStyle},
     sink::Target,
     source::{
@@ -54,6 +55,10 @@ pub struct Sampler {
     /// In [`Mode::Live`].
     readings: Readings,
     crosscheck: Crosscheck,
+    /// What is printed of the snapshot.
+    selection: Selection,
+    /// No new probe can be started: what that takes was given up.
+    sealed: bool,
     /// With extended fields.
     arrivals: Arrivals,
     changes: Changes,
@@ -62,6 +67,10 @@ pub struct Sampler {
     health: Health,
     window_began: Moment,
     last_dump: Moment,
+    /// The end of the last dump that succeeded, in ns since 1970.
+    snapshot_wall: Option<i64>,
+    /// Memory for a file of /proc.
+    text: String,
 }
 
 impl Sampler {
@@ -74,6 +83,7 @@ impl Sampler {
         let mut netlink = open_netlink(&namespace)?;
         let mut snapshot = Snapshot::default();
         let dumped = netlink.dump(&mut snapshot, &mut ());
+        let selection = selection(&options.selection);
         let mut sampler = Self {
             encoder: Influx {
                 style: tag_style(&options.tags, further_tags(&options), &namespace),
@@ -92,6 +102,8 @@ impl Sampler {
             ledger: Ledger::default(),
             readings: Readings::default(),
             crosscheck: Crosscheck::default(),
+            selection,
+            sealed: false,
             arrivals: Arrivals::default(),
             changes: Changes::default(),
             events: Events::default(),
@@ -100,6 +112,8 @@ impl Sampler {
                 .ok_or_else(|| Failure::Bug("the histograms' bounds do not fit".into()))?,
             window_began: now,
             last_dump: now,
+            snapshot_wall: None,
+            text: String::new(),
         };
         match dumped {
             Ok(()) => sampler.start_probe()?,
@@ -120,12 +134,18 @@ impl Sampler {
         self.probe.is_some().then_some(self.options.resolution)
     }
 
-    /// One tick: read, learn what is new, append the lines that are due to `batch`. Whether a
-    /// complete snapshot is among them.
+    /// One tick: read, learn what is new, append the lines that are due to `batch`, and add everything to
+    /// `page` when there is one to be made. Whether a complete snapshot is among the lines.
     ///
     /// # Errors
     /// When privileges were withdrawn, or a required probe cannot run any more.
-    pub fn tick(&mut self, due: Due, deadline: i64, batch: &mut Vec<u8>) -> Result<bool, Failure> {
+    pub fn tick(
+        &mut self,
+        due: Due,
+        deadline: i64,
+        batch: &mut Vec<u8>,
+        page: Option<&mut Prometheus>,
+    ) -> Result<bool, Failure> {
         let began = Moment::now();
         let mut now = began;
         if due == Due::Interval {
@@ -167,6 +187,9 @@ impl Sampler {
         if due == Due::Interval {
             self.end_interval(&now, batch);
         }
+        if let Some(page) = page {
+            self.add_to_page(&now, page);
+        }
         Ok(complete)
     }
 
@@ -180,6 +203,27 @@ impl Sampler {
             self.snapshot.services.len(),
             self.snapshot.destinations.len()
         )
+    }
+
+    /// Takes over what can be changed while it runs.
+    pub fn reconfigure(&mut self, options: &Run) {
+        self.encoder.style = tag_style(&options.tags, further_tags(options), &self.namespace);
+        self.selection = selection(&options.selection);
+        self.options = options.clone();
+        if let Some(probe) = &mut self.probe {
+            probe.set_resolution(nanoseconds(options.resolution));
+        }
+        self.select(true);
+    }
+
+    /// What starting a probe takes is given up after this: where a new one is needed, a tick fails.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+    }
+
+    /// Whether what it has open can be used with the privileges in effect.
+    pub fn works(&mut self) -> bool {
+        self.probe.as_mut().is_none_or(Probe::works)
     }
 
     /// Counts deadlines that passed while a tick was at work.
@@ -278,6 +322,7 @@ impl Sampler {
                 return Ok(false);
             }
         }
+        self.snapshot_wall = Some(self.last_dump.wall);
         self.health.dumps += 1;
         self.health.dump_ns.record(self.last_dump.since(&began));
         self.health.dump_repeats += self.spare.repeated;
@@ -310,6 +355,26 @@ impl Sampler {
             self.ledger.adopt(&self.spare);
         }
         std::mem::swap(&mut self.snapshot, &mut self.spare);
+        self.select(false);
+    }
+
+    /// Decides what is printed of the snapshot, and lets the probe know what nobody asks for.
+    fn select(&mut self, changed: bool) {
+        if self.selection.is_everything() && !changed {
+            return;
+        }
+        self.selection.apply(&self.snapshot);
+        let Some(probe) = &mut self.probe else { return };
+        for (index, service) in self.snapshot.services.iter().enumerate() {
+            if let Some(slot) = service.slot {
+                probe.mute(slot, !self.selection.service(index));
+            }
+        }
+        for (index, destination) in self.snapshot.destinations.iter().enumerate() {
+            if let Some(slot) = destination.slot {
+                probe.mute(slot, !self.selection.destination(index));
+            }
+        }
     }
 
     fn end_interval(&mut self, now: &Moment, batch: &mut Vec<u8>) {
@@ -321,16 +386,8 @@ impl Sampler {
                 self.crosscheck.forget(slot);
             });
         }
-        let report = Report {
-            mode: &self.mode,
-            services: self.snapshot.services.len(),
-            destinations: self.snapshot.destinations.len(),
-            uncounted: self.snapshot.uncounted(),
-            events: self.events.totals(),
-            totals: self.ledger.totals(),
-            differences: (self.mode == Mode::Live).then(|| self.crosscheck.differences()),
-        };
-        let fields = schema::sampler::fields(&self.health, &report);
+        self.health.end_interval();
+        let fields = schema::sampler::fields(&self.health, &self.report());
         let tags = [("netns", self.encoder.style.netns())];
         self.encoder.fields(
             batch,
@@ -339,15 +396,22 @@ impl Sampler {
             &fields,
             now.wall,
         );
-        self.health.end_interval();
     }
 
-    /// The fields of lines that have all that is known.
-    fn field_set(&self) -> FieldSet {
-        match self.options.fields {
-            Fields::Telegraf => FieldSet::All,
-            Fields::Extended => FieldSet::Extended,
+    fn report(&self) -> Report<'_> {
+        Report {
+            mode: &self.mode,
+            services: self.snapshot.services.len(),
+            destinations: self.snapshot.destinations.len(),
+            uncounted: self.snapshot.uncounted(),
+            events: self.events.totals(),
+            totals: self.ledger.totals(),
+            differences: (self.mode == Mode::Live).then(|| self.crosscheck.differences()),
         }
+    }
+
+    fn field_set(&self) -> FieldSet {
+        field_set(&self.options)
     }
 }
 
@@ -382,6 +446,15 @@ fn prefix(namespace: &Namespace) -> String {
         .map_or_else(String::new, |label| format!("netns {label}: "))
 }
 
+/// As the kernel takes it.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn selection(chosen: &cli::Selection) -> Selection {
+    Selection::new(chosen.include.clone(), chosen.exclude.clone())
+}
+
 /// The choices on the command line in the schema's words.
 pub(crate) fn tag_style(
     tags: &Tags,
@@ -395,6 +468,14 @@ pub(crate) fn tag_style(
         },
         netns: namespace.label().map(Into::into),
         further,
+    }
+}
+
+/// The fields of lines, and pages, that have all that is known.
+pub(crate) fn field_set(options: &Run) -> FieldSet {
+    match options.fields {
+        Fields::Telegraf => FieldSet::All,
+        Fields::Extended => FieldSet::Extended,
     }
 }
 

@@ -59,6 +59,19 @@ impl Supervisor {
         }
     }
 
+    /// The configuration is read again; [`Supervisor::reloaded`] is to follow.
+    pub fn reloading(&self, now: &Moment) {
+        let now = i128::from(now.monotonic) / 1000;
+        tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(now)]);
+    }
+
+    /// It is in effect, or the one before still is.
+    pub fn reloaded(&self) {
+        if self.ready {
+            tell(&[NotifyState::Ready]);
+        }
+    }
+
     /// The end has begun.
     pub fn stopping(&self) {
         tell(&[NotifyState::Stopping]);

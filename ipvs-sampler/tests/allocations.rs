@@ -3,9 +3,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use ipvs_sampler::encode::Influx;
+use ipvs_sampler::encode::{Influx, MetricNames, Prometheus};
 use ipvs_sampler::model::{Ledger, Snapshot};
+use ipvs_sampler::schema::TagStyle;
 use ipvs_sampler::schema::{DestinationRow, FieldSet, ServiceRow, Value};
+use ipvs_sampler::sink::{PageFormat, Pages};
 use ipvs_sampler::source::netlink::{replay, synthetic};
 
 thread_local! {
@@ -83,6 +85,41 @@ fn the_second_output_allocates_nothing() {
     };
     assert!(allocations(&mut encode) > 0);
     assert_eq!(allocations(&mut encode), 0);
+}
+
+#[test]
+fn the_third_page_allocates_nothing_and_a_tick_without_one_never_does() {
+    let snapshot = synthetic::table(10, 1000);
+    for names in [MetricNames::Native, MetricNames::Node] {
+        let pages = Pages::default();
+        let mut page = Prometheus::new(names, FieldSet::Extended, &[]);
+        let style = TagStyle::default();
+        let mut length = 0;
+        let mut tick = |interval| {
+            let Some(wanted) = pages.wanted(interval) else {
+                return;
+            };
+            page.clear();
+            for (service, destinations) in snapshot.iter() {
+                page.service(&ServiceRow::new(service), &style);
+                for destination in destinations {
+                    page.destination(&DestinationRow::new(service, destination), &style);
+                }
+            }
+            pages.publish(wanted, |out, format| {
+                assert_eq!(format, PageFormat::Text);
+                let samples = page.write(out, format);
+                length = out.len();
+                samples
+            });
+        };
+        assert_eq!(allocations(|| tick(false)), 0);
+        // Two to grow: pages take turns.
+        tick(true);
+        tick(true);
+        assert_eq!(allocations(|| tick(true)), 0);
+        assert!(length > 1_000_000);
+    }
 }
 
 #[test]

@@ -72,6 +72,10 @@ fn the_module_is_loaded_anew_between_two_dumps() {
     configure();
     let sampler = Sampler::live("--interval 15s --resolution 50ms");
     traffic::connect("10.0.0.1:80", 20);
+    // Right after a dump, so that the next one comes when all is loaded again.
+    let reports = || sampler.report().map_or(0, |line| line.number("dumps"));
+    let before = reports();
+    eventually("a dump", || (reports() > before).then_some(()));
     unload();
     configure();
     traffic::connect("10.0.0.1:80", 7);

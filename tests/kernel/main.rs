@@ -12,6 +12,8 @@
 mod capture;
 mod change;
 mod counting;
+mod daemon;
+mod filter;
 mod ladder;
 mod life;
 mod live;

@@ -10,6 +10,11 @@ use crate::model::{
 };
 use crate::schema::{Netmask, words};
 
+/// Appends a text as JSON has it, in quotes.
+pub fn append_json_text(out: &mut Vec<u8>, text: &str) {
+    Writer::new(out).text(text);
+}
+
 /// Appends a snapshot as one line of JSON, with the name of its network namespace when there is one.
 /// `timestamp_ns` is nanoseconds since 1970. All numbers are exact 64-bit integers.
 pub fn json(out: &mut Vec<u8>, snapshot: &Snapshot, netns: Option<&str>, timestamp_ns: i64) {

@@ -3,12 +3,14 @@
 mod address;
 mod influx;
 mod json;
+mod prometheus;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use influx::Influx;
-pub use json::json;
+pub use json::{append_json_text, json};
+pub use prometheus::{MetricNames, Moments, Prometheus};
 pub use table::table;
 
 /// Appends a number in decimal.

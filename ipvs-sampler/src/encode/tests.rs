@@ -41,7 +41,7 @@ fn stats(first: u64) -> Stats {
 
 /// A persistent web server, a one-packet name server, and a firewall mark with a tunnel to the
 /// other family.
-fn director() -> Snapshot {
+pub(super) fn director() -> Snapshot {
     let web = Service {
         key: ServiceKey {
             address: VirtualAddress::Socket {

@@ -1,6 +1,6 @@
 //! Which of live, events and netlink is taken, and when that is thought over.
 
-use super::{NOT_LOADED, Sampler, open_netlink, prefix, within};
+use super::{NOT_LOADED, Sampler, nanoseconds, open_netlink, prefix, within};
 use crate::{
     cli::{Ebpf, Fields, Live},
     failure::Failure,
@@ -78,7 +78,7 @@ impl Sampler {
             Mode::Events(_) => self.options.live == Live::Auto,
             Mode::Netlink(_) => self.options.ebpf != Ebpf::Off,
         };
-        self.trying_again = wanted && Conditions::now() != self.conditions;
+        self.trying_again = wanted && !self.sealed && Conditions::now() != self.conditions;
     }
 
     /// The probe's counts stay with the ledger.
@@ -95,6 +95,13 @@ impl Sampler {
             self.enter(Mode::Netlink("--ebpf off".into()));
             return Ok(());
         }
+        if self.sealed {
+            return Err(Failure::StartAgain(format!(
+                "{}a new probe is needed, and what starting one takes was given up \
+                 (--privileges least)",
+                prefix(&self.namespace)
+            )));
+        }
         // Half as many again fit before `wants_probe` wants more; each slot costs some 200 bytes.
         let room = self.objects().saturating_mul(2);
         let room = u32::try_from(room).unwrap_or(u32::MAX / 2).max(LEAST_SLOTS);
@@ -110,7 +117,7 @@ impl Sampler {
             self.drop_probe();
         }
         let options = Options {
-            resolution_ns: u64::try_from(self.options.resolution.as_nanos()).unwrap_or(u64::MAX),
+            resolution_ns: nanoseconds(self.options.resolution),
             ring_bytes: self.options.ebpf_ring,
             slots,
             arrivals: match self.options.fields {

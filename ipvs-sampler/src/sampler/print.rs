@@ -12,13 +12,15 @@ impl Sampler {
     /// The complete snapshot.
     pub(super) fn print_all(&self, now: &Moment, batch: &mut Vec<u8>) {
         for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
-            let row = ServiceRow {
-                service: &self.fresh_service(index, service, now),
-                interval: self.service_interval(index, service),
-            };
-            self.encoder
-                .service(batch, &row, self.field_set(), now.wall);
-            for destination in destinations {
+            if self.selection.service(index) {
+                let row = ServiceRow {
+                    service: &self.fresh_service(index, service, now),
+                    interval: self.service_interval(index, service),
+                };
+                self.encoder
+                    .service(batch, &row, self.field_set(), now.wall);
+            }
+            for destination in self.selection.of(service, destinations) {
                 let row = DestinationRow {
                     service,
                     destination: &self.fresh_destination(destination, now),
@@ -33,12 +35,12 @@ impl Sampler {
     /// In mode live: what has anything new to say.
     pub(super) fn print_changed(&self, now: &Moment, batch: &mut Vec<u8>) {
         for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
-            if self.readings.changed(service.slot) {
+            if self.selection.service(index) && self.readings.changed(service.slot) {
                 let fresh = self.fresh_service(index, service, now);
                 self.encoder
                     .service(batch, &ServiceRow::new(&fresh), self.field_set(), now.wall);
             }
-            for destination in destinations {
+            for destination in self.selection.of(service, destinations) {
                 if self.readings.changed(destination.slot) {
                     let fresh = self.fresh_destination(destination, now);
                     let row = DestinationRow::new(service, &fresh);
@@ -66,13 +68,16 @@ impl Sampler {
     }
 
     fn print_places(&self, now: &Moment, batch: &mut Vec<u8>) {
-        for &(service, destination) in &self.places {
+        for &(service, index) in &self.places {
             let (Some(service), Some(destination)) = (
                 self.snapshot.services.get(service),
-                self.snapshot.destinations.get(destination),
+                self.snapshot.destinations.get(index),
             ) else {
                 continue;
             };
+            if !self.selection.destination(index) {
+                continue;
+            }
             let fresh = self.fresh_destination(destination, now);
             let row = DestinationRow::new(service, &fresh);
             self.encoder
@@ -81,7 +86,7 @@ impl Sampler {
     }
 
     /// As live as it is known: by readings, by events, by the dump.
-    fn fresh_service(&self, index: usize, service: &Service, now: &Moment) -> Service {
+    pub(super) fn fresh_service(&self, index: usize, service: &Service, now: &Moment) -> Service {
         let mut fresh = self.readings.service(service).unwrap_or_else(|| {
             let mut joined = *service;
             if let Some((connections, scheduled)) = self.ledger.service(index) {
@@ -94,7 +99,7 @@ impl Sampler {
     }
 
     /// As [`Self::fresh_service`].
-    fn fresh_destination(&self, destination: &Destination, now: &Moment) -> Destination {
+    pub(super) fn fresh_destination(&self, destination: &Destination, now: &Moment) -> Destination {
         let live = self.readings.destination(destination);
         let mut fresh = live.unwrap_or_else(|| {
             let mut joined = *destination;

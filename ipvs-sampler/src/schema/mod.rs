@@ -4,10 +4,12 @@
 //! its own, for what IPVS itself calls things. Tags and fields are listed in the order in which
 //! they are written, which is by name. Pure.
 
+pub mod prometheus;
 pub mod sampler;
 mod tables;
 pub mod words;
 
+pub use prometheus::Metric;
 pub use words::Netmask;
 
 use crate::model::{ArrivalSummary, Destination, Gaps, Peak, Service};
@@ -159,6 +161,9 @@ pub struct Tag<Row> {
     pub name: &'static str,
     /// What it says, for the documentation.
     pub help: &'static str,
+    /// Whether it tells one row from another. The others are no labels of Prometheus' metrics: when they
+    /// change, series would end.
+    pub series: bool,
     /// Its value for a row.
     pub value: for<'row> fn(&'row Row, &'row TagStyle) -> TagValue<'row>,
 }
@@ -172,6 +177,8 @@ pub struct Field<Row> {
     pub help: &'static str,
     /// The smallest set that has it.
     pub set: FieldSet,
+    /// What it is for Prometheus.
+    pub metric: Metric,
     /// Its value for a row.
     pub value: for<'row> fn(&'row Row) -> Value<'row>,
 }

@@ -1,7 +1,7 @@
 //! The sampler's own measurement: how it knows what it publishes, and what it lost. All counts are
 //! since the start; times are of the last interval.
 
-use super::Value;
+use super::{Value, optional};
 use crate::{
     events::Counts,
     health::{Health, Report},
@@ -12,9 +12,12 @@ use crate::{
 /// Its name. It has no tags but `netns`, when one was chosen.
 pub const MEASUREMENT: &str = "ipvs_sampler";
 
+/// How many fields it has: [`super::prometheus`] has to decide on each.
+pub const FIELDS: usize = 38;
+
 /// The fields, sorted by name.
 #[must_use]
-pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value<'a>); 38] {
+pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value<'a>); FIELDS] {
     let Report {
         mode,
         services,
@@ -54,8 +57,8 @@ pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value
             difference(|known| known.live_netlink),
         ),
         ("dump_failures", number(health.dump_failures)),
-        ("dump_ns_max", number(health.dump_ns.longest())),
-        ("dump_ns_p50", number(health.dump_ns.quantile(0.5))),
+        ("dump_ns_max", number(health.ended.dump.longest)),
+        ("dump_ns_p50", number(health.ended.dump.p50)),
         ("dump_repeats", number(health.dump_repeats)),
         ("dumps", number(health.dumps)),
         ("events_foreign", number(tally.foreign)),
@@ -75,12 +78,12 @@ pub fn fields<'a>(health: &Health, report: &Report<'a>) -> [(&'static str, Value
         ("records_received", number(received)),
         ("records_submitted", number(tally.submitted)),
         ("services", count(services)),
-        ("tick_late_ns_max", number(health.late_ns.longest())),
-        ("tick_late_ns_p50", number(health.late_ns.quantile(0.5))),
-        ("tick_late_ns_p99", number(health.late_ns.quantile(0.99))),
-        ("tick_work_ns_max", number(health.work_ns.longest())),
-        ("tick_work_ns_p50", number(health.work_ns.quantile(0.5))),
-        ("tick_work_ns_p99", number(health.work_ns.quantile(0.99))),
+        ("tick_late_ns_max", number(health.ended.late.longest)),
+        ("tick_late_ns_p50", number(health.ended.late.p50)),
+        ("tick_late_ns_p99", number(health.ended.late.p99)),
+        ("tick_work_ns_max", number(health.ended.work.longest)),
+        ("tick_work_ns_p50", number(health.ended.work.p50)),
+        ("tick_work_ns_p99", number(health.ended.work.p99)),
         ("ticks", number(health.ticks)),
         ("ticks_missed", number(health.ticks_missed)),
         ("version", Value::Text(env!("CARGO_PKG_VERSION"))),
@@ -93,20 +96,25 @@ pub const OUTPUT_MEASUREMENT: &str = "ipvs_sampler_output";
 /// Its tag.
 pub const OUTPUT_TAG: &str = "output";
 
+/// How many fields it has, as [`FIELDS`].
+pub const OUTPUT_FIELDS: usize = 6;
+
 /// The fields about one output, sorted by name. Counts are since the start.
 #[must_use]
-pub fn output_fields(report: &sink::Report) -> [(&'static str, Value<'static>); 5] {
+pub fn output_fields(report: &sink::Report<'_>) -> [(&'static str, Value<'static>); OUTPUT_FIELDS] {
     let sink::Counts {
         written,
         dropped,
         rejected,
         retries,
+        refused,
     } = report.counts;
     [
         ("bytes_waiting", Value::Unsigned(report.waiting as u64)),
         ("lines_dropped", Value::Unsigned(dropped)),
         ("lines_rejected", Value::Unsigned(rejected)),
         ("lines_written", Value::Unsigned(written)),
+        ("requests_refused", optional(refused)),
         ("retries", Value::Unsigned(retries)),
     ]
 }

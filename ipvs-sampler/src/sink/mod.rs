@@ -4,6 +4,8 @@
 mod datagram;
 mod file;
 mod influx;
+mod page;
+mod prometheus;
 mod queue;
 mod retry;
 mod stream;
@@ -16,8 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use page::{PageFormat, Pages, Wanted};
 pub use queue::Counts;
 use queue::{Queue, lines};
+use target::Opened;
 pub use target::Target;
 use tokio::sync::Notify;
 
@@ -48,6 +52,11 @@ struct Gather {
 /// All outputs.
 pub struct Sinks {
     sinks: Vec<Sink>,
+    /// Outputs that take pages in place of batches.
+    servers: Vec<(String, prometheus::Server)>,
+    pages: Arc<Pages>,
+    /// They are not written to any more, but may not have finished what waits.
+    former: Vec<Sink>,
     failed: Arc<Notify>,
 }
 
@@ -61,9 +70,9 @@ struct Sink {
 
 /// How an output is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct Report<'a> {
     /// Which output.
-    pub label: String,
+    pub label: &'a str,
     /// What became of its lines.
     pub counts: Counts,
     /// Bytes that wait for it.
@@ -76,23 +85,65 @@ impl Sinks {
     /// # Errors
     /// Which one cannot be opened, and why.
     pub fn open(targets: &[Target]) -> Result<Self, (String, io::Error)> {
-        let failed = Arc::new(Notify::new());
-        let open = |target: &Target| {
-            let output = target.open()?;
-            let mut sink = Sink::new(target.to_string(), output, &failed)?;
-            sink.standard_output = target.is_standard_output();
-            Ok(sink)
+        let mut sinks = Self {
+            sinks: Vec::new(),
+            servers: Vec::new(),
+            former: Vec::new(),
+            pages: Arc::default(),
+            failed: Arc::default(),
         };
-        let sinks = targets
-            .iter()
-            .map(|target| open(target).map_err(|error| (target.to_string(), error)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { sinks, failed })
+        sinks.change_to(targets)?;
+        Ok(sinks)
+    }
+
+    /// Goes over to other targets. Those that stay keep what waits for them; those that go finish it.
+    ///
+    /// # Errors
+    /// Which one cannot be opened, and why. Then everything stays as it was.
+    pub fn change_to(&mut self, targets: &[Target]) -> Result<(), (String, io::Error)> {
+        let labels: Vec<_> = targets.iter().map(Target::to_string).collect();
+        let (mut sinks, mut servers) = (Vec::new(), Vec::new());
+        for (target, label) in targets.iter().zip(&labels) {
+            if self.reports().any(|report| report.label == label) {
+                continue;
+            }
+            let opened = target.open(&self.pages).and_then(|opened| {
+                match opened {
+                    Opened::Lines(output) => {
+                        let mut sink = Sink::new(label.clone(), output, &self.failed)?;
+                        sink.standard_output = target.is_standard_output();
+                        sinks.push(sink);
+                    }
+                    Opened::Pages(server) => servers.push((label.clone(), server)),
+                }
+                Ok(())
+            });
+            opened.map_err(|error| (label.clone(), error))?;
+        }
+        let gone = self
+            .sinks
+            .extract_if(.., |sink| !labels.contains(&sink.label));
+        self.former.extend(gone.inspect(|sink| sink.queue.close()));
+        let gone = self
+            .servers
+            .extract_if(.., |(label, _)| !labels.contains(label));
+        gone.for_each(|(_, server)| server.close());
+        self.sinks.append(&mut sinks);
+        self.servers.append(&mut servers);
+        Ok(())
+    }
+
+    /// Where pages go, when there is an output for them.
+    #[must_use]
+    pub fn pages(&self) -> Option<&Pages> {
+        (!self.servers.is_empty()).then_some(&*self.pages)
     }
 
     /// Hands a batch of whole lines to each output and leaves an empty buffer in its place.
     pub fn push(&self, batch: &mut Vec<u8>) {
         let Some((last, others)) = self.sinks.split_last().filter(|_| !batch.is_empty()) else {
+            // With nobody to take lines they would become more and more.
+            batch.clear();
             return;
         };
         for sink in others {
@@ -102,21 +153,29 @@ impl Sinks {
     }
 
     /// How each is doing.
-    pub fn reports(&self) -> impl Iterator<Item = Report> {
-        self.sinks.iter().map(|sink| {
+    pub fn reports(&self) -> impl Iterator<Item = Report<'_>> {
+        let sinks = self.sinks.iter().map(|sink| {
             let (counts, waiting) = sink.queue.counts();
             Report {
-                label: sink.label.clone(),
+                label: &sink.label,
                 counts,
                 waiting,
             }
-        })
+        });
+        let servers = self.servers.iter().map(|(label, server)| Report {
+            label,
+            counts: server.counts(),
+            waiting: 0,
+        });
+        sinks.chain(servers)
     }
 
     /// Lines that were given up, over all outputs.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
-        let counts = self.sinks.iter().map(|sink| sink.queue.counts().0);
+        let counts = self.reports().map(|report| report.counts);
+        let former = self.former.iter().map(|sink| sink.queue.counts().0);
+        let counts = counts.chain(former);
         counts.map(|counts| counts.dropped + counts.rejected).sum()
     }
 
@@ -141,8 +200,12 @@ impl Sinks {
         for sink in &self.sinks {
             sink.queue.close();
         }
+        self.pages.close();
+        for (_, server) in &self.servers {
+            server.close();
+        }
         let mut outcome = Ok(());
-        for sink in &self.sinks {
+        for sink in self.sinks.iter().chain(&self.former) {
             match sink.queue.finished(deadline) {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && !sink.standard_output => {
                     log::warn!("{}: {error}", sink.label);
@@ -152,6 +215,9 @@ impl Sinks {
                     outcome = outcome.and(finished);
                 }
             }
+        }
+        for (_, server) in &self.servers {
+            server.finished(deadline);
         }
         outcome
     }
@@ -231,6 +297,9 @@ mod tests {
         let sink = |output| Sink::new("test".into(), output, &failed).unwrap();
         Sinks {
             sinks: outputs.into_iter().map(sink).collect(),
+            servers: Vec::new(),
+            pages: Arc::default(),
+            former: Vec::new(),
             failed,
         }
     }

@@ -41,6 +41,8 @@ pub struct Counts {
     pub rejected: u64,
     /// Times that something was tried again: a connection made anew, a request repeated.
     pub retries: u64,
+    /// Connections and requests refused, by an output that takes them.
+    pub refused: Option<u64>,
 }
 
 impl Queue {

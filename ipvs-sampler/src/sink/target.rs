@@ -1,12 +1,14 @@
 //! Where output can go, by name.
 
-use std::{io, path::PathBuf, str::FromStr};
+use std::{io, str::FromStr, sync::Arc};
 
 use super::{
     Output, Stdout,
     datagram::{self, Datagrams},
-    file::File,
+    file::{self, File},
     influx::{Influx, Server},
+    page::Pages,
+    prometheus,
     stream::{self, Stream},
 };
 
@@ -17,16 +19,34 @@ pub struct Target(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Stdout,
-    File(PathBuf),
+    File(file::Place),
     Stream(stream::Peer),
     Datagrams(datagram::Peer),
     Influx(Server),
+    Prometheus(Listener),
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Listener {
+    /// As it was given, after the scheme.
+    given: String,
+    /// Host and port.
+    address: String,
+}
+
+/// An output that is open.
+pub(super) enum Opened {
+    /// It takes batches of lines.
+    Lines(Box<dyn Output>),
+    /// It takes pages.
+    Pages(prometheus::Server),
 }
 
 const EXPECTED: &str = "expected stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, \
                         udp://HOST:PORT, influx+http://HOST:PORT/?db=NAME, \
                         influx2+http://HOST:PORT/?org=NAME&bucket=NAME or \
-                        influx3+http://HOST:PORT/?db=NAME (or https)";
+                        influx3+http://HOST:PORT/?db=NAME (or https), or prometheus://HOST:PORT";
 
 impl Target {
     /// Whether it is standard output: then somebody else knows where lines come from.
@@ -35,18 +55,46 @@ impl Target {
         self.0 == Kind::Stdout
     }
 
-    /// Opens it. Who is not there yet is tried again later; only a file has to be there now.
+    /// Whether it has a place in the file system, which may be somebody else's.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        matches!(
+            self.0,
+            Kind::File(_)
+                | Kind::Stream(stream::Peer::Unix(_))
+                | Kind::Datagrams(datagram::Peer::Unix(_))
+        )
+    }
+
+    /// Looks whether what it takes before anything is written is there: secrets and certificates.
     ///
     /// # Errors
-    /// When a file cannot be opened for appending, or one with a secret or certificates cannot be read.
-    pub(super) fn open(&self) -> io::Result<Box<dyn Output>> {
-        Ok(match &self.0 {
+    /// Which file cannot be read or does not have what it should.
+    pub fn check(&self) -> io::Result<()> {
+        match &self.0 {
+            Kind::Influx(server) => Influx::open(server.clone()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens it. Who is not there yet is tried again later; only a file has to be there now, and an address
+    /// to be served at has to be free.
+    ///
+    /// # Errors
+    /// When a file cannot be opened for appending, one with a secret or certificates cannot be read, or an
+    /// address cannot be had.
+    pub(super) fn open(&self, pages: &Arc<Pages>) -> io::Result<Opened> {
+        Ok(Opened::Lines(match &self.0 {
             Kind::Stdout => Box::new(Stdout),
-            Kind::File(path) => Box::new(File::open(path.clone())?),
+            Kind::File(place) => Box::new(File::open(place.clone())?),
             Kind::Stream(peer) => Box::new(Stream::new(peer.clone())),
             Kind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
             Kind::Influx(server) => Box::new(Influx::open(server.clone())?),
-        })
+            Kind::Prometheus(Listener { address, .. }) => {
+                let server = prometheus::Server::open(address, Arc::clone(pages))?;
+                return Ok(Opened::Pages(server));
+            }
+        }))
     }
 }
 
@@ -61,11 +109,12 @@ impl FromStr for Target {
         let kind = match (scheme, rest) {
             ("stdout", "") => Kind::Stdout,
             (_, "") => return Err(EXPECTED.into()),
-            ("file", path) => Kind::File(path.into()),
+            ("file", place) => Kind::File(place.parse()?),
             ("unix", path) => Kind::Stream(stream::Peer::Unix(path.into())),
             ("unixgram", path) => Kind::Datagrams(datagram::Peer::Unix(path.into())),
             ("tcp", rest) => Kind::Stream(stream::Peer::Tcp(host_and_port(rest)?)),
             ("udp", rest) => Kind::Datagrams(datagram::Peer::Udp(host_and_port(rest)?)),
+            ("prometheus", rest) => Kind::Prometheus(listener(rest)?),
             _ => return Err(EXPECTED.into()),
         };
         Ok(Self(kind))
@@ -86,14 +135,28 @@ fn host_and_port(rest: &str) -> Result<String, String> {
     Ok(format!("{host}:{port}"))
 }
 
+/// What follows `prometheus:`. Without a host it is for this machine only.
+fn listener(rest: &str) -> Result<Listener, String> {
+    let given = rest.strip_suffix('/').unwrap_or(rest);
+    let address = match given.strip_prefix("//:") {
+        Some(port) => host_and_port(&format!("//127.0.0.1:{port}"))?,
+        None => host_and_port(given)?,
+    };
+    Ok(Listener {
+        given: given.into(),
+        address,
+    })
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Kind::Stdout => formatter.write_str("stdout"),
-            Kind::File(path) => write!(formatter, "file:{}", path.display()),
+            Kind::File(place) => write!(formatter, "file:{place}"),
             Kind::Stream(peer) => peer.fmt(formatter),
             Kind::Datagrams(peer) => peer.fmt(formatter),
             Kind::Influx(server) => server.fmt(formatter),
+            Kind::Prometheus(Listener { given, .. }) => write!(formatter, "prometheus:{given}"),
         }
     }
 }
@@ -107,12 +170,16 @@ mod tests {
         for right in [
             "stdout",
             "file:/tmp/a:b",
+            "file:/tmp/a?rotate-size=1GiB&keep=3&zstd=on",
             "unix:/run/telegraf.sock",
             "unixgram:/run/telegraf.sock",
             "tcp://localhost:8094",
             "udp://[::1]:8094",
             "influx+http://localhost:8086/?db=lb",
             "influx3+https://host/?db=lb&token-file=/etc/token",
+            "prometheus://127.0.0.1:9117",
+            "prometheus://[::1]:9117",
+            "prometheus://:9117",
         ] {
             let target: Target = right.parse().unwrap();
             assert_eq!(target.to_string(), right);
@@ -126,6 +193,11 @@ mod tests {
             "tcp://::1:8094",
             "tcp://host:99999",
             "http://host:1",
+            "prometheus:",
+            "prometheus://host",
+            "prometheus://:",
+            "prometheus://:9117/metrics",
+            "prometheus://::1:9117",
         ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }

@@ -221,9 +221,31 @@ fn sum_cpus(text: &str) -> Option<[u64; COUNTERS]> {
     sums
 }
 
+/// As [`totals`], but what the estimator made of it, up to 2 s old, as node_exporter reads it
+/// (`ip_vs_stats_show`).
+///
+/// # Errors
+/// When the file cannot be read (IPVS is not there) or is none of ours.
+pub fn estimated_totals(buffer: &mut String) -> io::Result<[u64; COUNTERS]> {
+    use io::Read as _;
+    buffer.clear();
+    fs::File::open("/proc/thread-self/net/ip_vs_stats")?.read_to_string(buffer)?;
+    third_line(buffer).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// After two lines of headings there is one with `Conns InPkts OutPkts InBytes OutBytes` in hexadecimal.
+fn third_line(text: &str) -> Option<[u64; COUNTERS]> {
+    let mut numbers = [0; COUNTERS];
+    let mut words = text.lines().nth(2)?.split_ascii_whitespace();
+    for number in &mut numbers {
+        *number = u64::from_str_radix(words.next()?, 16).ok()?;
+    }
+    words.next().is_none().then_some(numbers)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Symbol, effective, sum_cpus, symbol_in};
+    use super::{Symbol, effective, sum_cpus, symbol_in, third_line};
 
     #[test]
     fn capabilities_come_from_the_effective_set() {
@@ -243,6 +265,17 @@ mod tests {
                     0        0        0                0                0\n";
         assert_eq!(sum_cpus(text), Some([0x20, 4, 6, 8, 10]));
         assert_eq!(sum_cpus(""), None);
+    }
+
+    #[test]
+    fn the_estimators_totals_are_the_third_line() {
+        let text = "   Total Incoming Outgoing         Incoming         Outgoing\n   \
+                    Conns  Packets  Packets            Bytes            Bytes\n       \
+                    1F        2        3                4                5\n\n \
+                    Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n       \
+                    0        0        0                0                0\n";
+        assert_eq!(third_line(text), Some([0x1f, 2, 3, 4, 5]));
+        assert_eq!(third_line(""), None);
     }
 
     #[test]

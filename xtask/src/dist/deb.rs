@@ -14,7 +14,7 @@ use crate::exec;
 
 /// Scripts of the package, below packaging/debian.
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
-const CONFFILE: &str = "etc/default/ipvs-sampler";
+const CONFFILE: &str = "etc/ipvs-sampler/config.toml";
 const DOC: &str = "usr/share/doc/ipvs-sampler";
 
 /// Writes `ipvs-sampler_VERSION_ARCHITECTURE.deb` into `dir`.
@@ -57,7 +57,7 @@ fn files(tree: &Tree, inputs: &Inputs, version: &str) -> Result<()> {
         "lib/systemd/system/ipvs-sampler.service",
         0o644,
     )?;
-    tree.copy(&debian.join("default"), CONFFILE, 0o644)?;
+    tree.copy(&packaging.join("config.toml"), CONFFILE, 0o644)?;
     for page in tree.manual(inputs, "usr/share/man/man1")? {
         tree.gzip(&page)?;
     }

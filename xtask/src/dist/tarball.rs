@@ -25,8 +25,8 @@ pub(crate) fn write(inputs: &Inputs, dir: &Path) -> Result<PathBuf> {
         0o644,
     )?;
     tree.copy(
-        &inputs.workspace.join("packaging/debian/default"),
-        "ipvs-sampler.default",
+        &inputs.workspace.join("packaging/config.toml"),
+        "config.toml",
         0o644,
     )?;
     tree.manual(inputs, "man")?;

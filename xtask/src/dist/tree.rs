@@ -13,7 +13,17 @@ use super::Inputs;
 use crate::exec;
 
 /// The pages of the manual; the empty one is that of the program.
-const PAGES: [&str; 6] = ["", "run", "once", "doctor", "completions", "man"];
+const PAGES: [&str; 9] = [
+    "",
+    "run",
+    "once",
+    "config",
+    "config-check",
+    "config-show",
+    "doctor",
+    "completions",
+    "man",
+];
 
 /// A folder that becomes a package.
 pub(crate) struct Tree(PathBuf);

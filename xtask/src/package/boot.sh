@@ -4,7 +4,7 @@ cd /
 property() { systemctl show --value --property="$1" ipvs-sampler; }
 status_has() { property StatusText | grep -q -e "$1"; }
 has_lines() { grep -q -s -e "$1" /var/log/ipvs-sampler/lines; }
-options() { echo "IPVS_SAMPLER_OPTIONS=\"$*\"" >/etc/default/ipvs-sampler; }
+configure() { printf '%s\n' "$@" >/etc/ipvs-sampler/config.toml; }
 
 installing_neither_enables_nor_starts_it() {
     dpkg -i /package.deb
@@ -20,11 +20,22 @@ as_it_comes_it_starts_and_waits_for_ipvs() {
     systemctl start ipvs-sampler
     expect active active "$(systemctl is-active ipvs-sampler)"
     status_has waiting
+    # And serves its metrics on this machine, and nowhere else.
+    page 127.0.0.1 | grep '^ipvs_sampler_mode_info{.*mode="waiting"'
+    expect listeners 127.0.0.1:9117 "$(ss -H -l -t -n | awk '{ print $4 }')"
     systemctl stop ipvs-sampler
 }
 
+page() {
+    local socket
+    exec {socket}<>"/dev/tcp/$1/9117"
+    printf 'GET /metrics HTTP/1.0\r\n\r\n' >&"$socket"
+    cat <&"$socket"
+    exec {socket}>&-
+}
+
 it_reads_live_when_ipvs_is_there() {
-    options --interval 1s --resolution 500ms
+    configure 'interval = "1s"' 'resolution = "500ms"' 'output = ["stdout"]'
     systemctl start ipvs-sampler
     ip address add 10.9.9.1/32 dev lo
     ip address add 10.9.9.2/32 dev lo
@@ -49,10 +60,11 @@ ipvsadm_counts() {
 }
 journal_has() { journalctl --quiet --output=cat --unit=ipvs-sampler --lines=400 | grep -q -e "$1"; }
 
+# A line of what the kernel says of the process.
+of() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$(property MainPID)/status"; }
+
 it_has_no_more_rights_than_the_unit_leaves_it() {
-    local process of allowed
-    process=$(property MainPID)
-    of() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$process/status"; }
+    local allowed
     [ "$(of Uid)" != 0 ]
     expect NoNewPrivs 1 "$(of NoNewPrivs)"
     expect Seccomp 2 "$(of Seccomp)"
@@ -65,6 +77,15 @@ it_has_no_more_rights_than_the_unit_leaves_it() {
     expect 'NET_ADMIN' $((1 << 12)) "$((0x$(of CapEff) & 1 << 12))"
 }
 
+asked_to_it_keeps_only_what_netlink_takes() {
+    echo 'privileges = "least"' >>/etc/ipvs-sampler/config.toml
+    systemctl restart ipvs-sampler
+    status_has live
+    expect 'effective' $((1 << 12)) "$((0x$(of CapEff)))"
+    expect 'permitted' $((1 << 12)) "$((0x$(of CapPrm)))"
+    expect 'ambient' 0 "$((0x$(of CapAmb)))"
+}
+
 it_stops_cleanly_in_time() {
     systemctl stop ipvs-sampler
     expect Result success "$(property Result)"
@@ -73,13 +94,14 @@ it_stops_cleanly_in_time() {
     expect NRestarts 0 "$(property NRestarts)"
 }
 
-a_reload_opens_its_files_anew() {
-    options --interval 1s --resolution 500ms --output file:/var/log/ipvs-sampler/lines
+a_reload_reads_its_configuration_and_opens_its_files_anew() {
+    configure 'interval = "1s"' 'resolution = "500ms"' 'output = ["file:/var/log/ipvs-sampler/lines"]'
     systemctl start ipvs-sampler
     eventually has_lines '^ipvs_real_server,'
     mv /var/log/ipvs-sampler/lines /var/log/ipvs-sampler/lines.1
+    echo 'tag = { site = "north" }' >>/etc/ipvs-sampler/config.toml
     systemctl reload ipvs-sampler
-    eventually has_lines '^ipvs_real_server,'
+    eventually has_lines '^ipvs_real_server,.*,site=north'
     expect active active "$(systemctl is-active ipvs-sampler)"
 }
 
@@ -104,19 +126,19 @@ one_that_hangs_is_started_again() {
 }
 was_restarted() { [ "$(property NRestarts)" = 1 ]; }
 
-wrong_usage_is_said_and_not_tried_again() {
-    options --interval soon
+a_wrong_configuration_is_said_and_not_tried_again() {
+    configure 'interval = "soon"'
     systemctl start ipvs-sampler && return 1
-    expect ExecMainStatus 2 "$(property ExecMainStatus)"
+    expect ExecMainStatus 78 "$(property ExecMainStatus)"
     expect Result exit-code "$(property Result)"
     expect ActiveState failed "$(property ActiveState)"
     expect NRestarts 0 "$(property NRestarts)"
-    eventually journal_has "invalid value 'soon' for '--interval"
+    eventually journal_has 'config.toml:1: interval: .*soon'
     systemctl reset-failed ipvs-sampler
 }
 
 purging_stops_it_and_leaves_nothing() {
-    options --interval 1s --output file:/var/log/ipvs-sampler/lines
+    configure 'interval = "1s"' 'output = ["file:/var/log/ipvs-sampler/lines"]'
     systemctl enable --now ipvs-sampler
     eventually has_lines '^ipvs_real_server,'
     dpkg -P ipvs-sampler
@@ -131,10 +153,11 @@ for name in \
     it_reads_live_when_ipvs_is_there \
     lines_reach_the_journal_with_what_was_counted \
     it_has_no_more_rights_than_the_unit_leaves_it \
+    asked_to_it_keeps_only_what_netlink_takes \
     it_stops_cleanly_in_time \
-    a_reload_opens_its_files_anew \
+    a_reload_reads_its_configuration_and_opens_its_files_anew \
     one_that_hangs_is_started_again \
-    wrong_usage_is_said_and_not_tried_again \
+    a_wrong_configuration_is_said_and_not_tried_again \
     purging_stops_it_and_leaves_nothing; do
     before=$failed
     check "$name"

@@ -26,7 +26,7 @@ conclude() {
 # Waits until a command succeeds.
 eventually() {
     local left
-    for left in {1..300}; do
+    for left in {1..150}; do
         if "$@" >/dev/null 2>&1; then return 0; fi
         sleep 0.2
     done

@@ -32,6 +32,12 @@ the_program_runs() {
     expect program /usr/bin/ipvs-sampler "$(command -v ipvs-sampler)"
 }
 
+the_configurations_are_right() {
+    ipvs-sampler config check
+    ipvs-sampler config show | grep -q -e '^output = .*config.toml:'
+    ipvs-sampler config check --config /usr/share/doc/ipvs-sampler/examples/config.toml
+}
+
 it_is_neither_enabled_nor_started() {
     expect enabled disabled "$(systemctl --root=/ is-enabled ipvs-sampler || true)"
     expect links '' "$(find /etc/systemd -name 'ipvs-sampler*')"
@@ -56,7 +62,7 @@ the_manual_renders_without_warnings() {
         col -b </tmp/page | grep -q '^EXIT STATUS'
         count=$((count + 1))
     done
-    expect pages 6 "$count"
+    expect pages 9 "$count"
     man ipvs-sampler-run | col -b | grep -q -e --resolution
 }
 
@@ -86,9 +92,9 @@ fish_completes_options() {
 }
 
 removal_keeps_the_configuration_and_purging_nothing() {
-    echo '# the operator was here' >>/etc/default/ipvs-sampler
+    echo '# the operator was here' >>/etc/ipvs-sampler/config.toml
     dpkg -r ipvs-sampler
-    expect configuration 1 "$(grep -c 'the operator was here' /etc/default/ipvs-sampler)"
+    expect configuration 1 "$(grep -c 'the operator was here' /etc/ipvs-sampler/config.toml)"
     [ ! -e /usr/bin/ipvs-sampler ]
     # What an enabled service leaves that has run.
     mkdir -p /etc/systemd/system/multi-user.target.wants /var/log/private/ipvs-sampler
@@ -103,6 +109,7 @@ before=$(files)
 check it_installs_without_a_complaint
 check everything_belongs_to_root_and_nobody_else_may_write
 check the_program_runs
+check the_configurations_are_right
 check it_is_neither_enabled_nor_started
 check the_unit_is_right
 check the_unit_exposes_little

@@ -1,6 +1,8 @@
-//! The names of everything that may be asked for: from the schema's tables, and those of Prometheus.
+//! The names of everything that may be asked for, from the schema's tables.
 
-use ipvs_sampler::schema::{DestinationRow, Measurement, ServiceRow, sampler};
+use ipvs_sampler::schema::{
+    DestinationRow, FieldSet, Measurement, Metric, ServiceRow, prometheus, sampler,
+};
 
 /// A measurement: its name, tags and fields.
 pub(crate) struct Series {
@@ -59,7 +61,7 @@ fn about_the_sampler() -> Vec<&'static str> {
 
 fn about_outputs() -> Vec<&'static str> {
     let report = ipvs_sampler::sink::Report {
-        label: String::new(),
+        label: "",
         counts: ipvs_sampler::sink::Counts::default(),
         waiting: 0,
     };
@@ -67,54 +69,36 @@ fn about_outputs() -> Vec<&'static str> {
     fields.into_iter().map(|(name, _)| name).collect()
 }
 
-/// What the output `prometheus://` has, kept here until the schema tells it: then this list, and
-/// [`is_of_another_branch`], are to be taken from there.
-pub(crate) const METRICS: [&str; 35] = [
-    "ipvs_virtual_server_info",
-    "ipvs_virtual_server_connections_total",
-    "ipvs_virtual_server_packets_in_total",
-    "ipvs_virtual_server_packets_out_total",
-    "ipvs_virtual_server_bytes_in_total",
-    "ipvs_virtual_server_bytes_out_total",
-    "ipvs_real_server_info",
-    "ipvs_real_server_connections_total",
-    "ipvs_real_server_packets_in_total",
-    "ipvs_real_server_packets_out_total",
-    "ipvs_real_server_bytes_in_total",
-    "ipvs_real_server_bytes_out_total",
-    "ipvs_real_server_active_connections",
-    "ipvs_real_server_inactive_connections",
-    "ipvs_real_server_overloaded",
-    "ipvs_real_server_weight",
-    "ipvs_sampler_build_info",
-    "ipvs_sampler_destinations",
-    "ipvs_sampler_dump_max_seconds",
-    "ipvs_sampler_dump_p50_seconds",
-    "ipvs_sampler_events_missed_total",
-    "ipvs_sampler_mode_info",
-    "ipvs_sampler_output_bytes_waiting",
-    "ipvs_sampler_output_lines_dropped_total",
-    "ipvs_sampler_output_lines_rejected_total",
-    "ipvs_sampler_records_lost_changes_total",
-    "ipvs_sampler_records_lost_total",
-    "ipvs_sampler_services",
-    "ipvs_sampler_snapshot_timestamp_seconds",
-    "ipvs_sampler_tick_timestamp_seconds",
-    "ipvs_sampler_tick_work_max_seconds",
-    "ipvs_sampler_tick_work_p50_seconds",
-    "ipvs_sampler_tick_work_p99_seconds",
-    "ipvs_sampler_ticks_missed_total",
-    "ipvs_sampler_ticks_total",
-];
-
-/// Labels: tags of the same names, those of info metrics, and what Prometheus adds.
-pub(crate) fn labels() -> Vec<&'static str> {
-    let mut labels = vec!["instance", "job", "mode", "reason", "version"];
-    labels.extend(measurements().into_iter().flat_map(|series| series.tags));
-    labels
+/// The names of what the output `prometheus://` has, in its own form.
+pub(crate) fn metrics() -> Vec<String> {
+    fn of<Row>(measurement: &Measurement<'_, Row>) -> Vec<String> {
+        let fields = measurement.fields.iter().map(|field| field.metric);
+        let info = Metric::Gauge(prometheus::INFO.0, FieldSet::All);
+        named(measurement.name, fields.chain([info]))
+    }
+    let info = |name| Metric::Gauge(name, FieldSet::All);
+    let own = prometheus::SAMPLER.iter().map(|(_, metric, _)| *metric);
+    let moments = prometheus::MOMENTS.iter().map(|(metric, _)| *metric);
+    let infos = [prometheus::MODE_INFO.0, prometheus::BUILD_INFO.0].map(info);
+    let outputs = prometheus::OUTPUT.iter().map(|(_, metric, _)| *metric);
+    let mut names = of(&ServiceRow::MEASUREMENT);
+    names.extend(of(&DestinationRow::MEASUREMENT));
+    names.extend(named(sampler::MEASUREMENT, own.chain(moments).chain(infos)));
+    names.extend(named(sampler::OUTPUT_MEASUREMENT, outputs));
+    names
 }
 
-/// An argument that this branch does not know yet.
-pub(crate) fn is_of_another_branch(argument: &str) -> bool {
-    argument.starts_with("--output=prometheus://")
+fn named(measurement: &str, metrics: impl Iterator<Item = Metric>) -> Vec<String> {
+    metrics
+        .filter_map(|metric| match metric {
+            Metric::Counter(name) => Some(format!("{measurement}_{name}_total")),
+            Metric::Gauge(name, _) | Metric::Seconds(name) => Some(format!("{measurement}_{name}")),
+            Metric::Label(_) | Metric::Left(_) => None,
+        })
+        .collect()
+}
+
+/// Whether a metric has a label of this name, or Prometheus adds it.
+pub(crate) fn is_label(name: &str) -> bool {
+    prometheus::is_label(name) || ["instance", "job", HOST].contains(&name)
 }

@@ -61,55 +61,18 @@ fn telegraf_starts_the_sampler_with_options_that_it_has() {
     assert_eq!(input["signal"].as_str(), Some("none"));
 }
 
-#[test]
-fn options_in_comments_and_in_the_services_defaults_are_options() {
-    let mut seen = 0;
-    for path in [
-        "debian/default",
-        "examples/telegraf-socket.conf",
-        "examples/vector.toml",
-    ] {
-        let text = read(path);
-        for line in text.lines() {
-            let Some((_, rest)) = line.split_once("IPVS_SAMPLER_OPTIONS=") else {
-                continue;
-            };
-            let options = rest.trim_matches('"');
-            check_command_line(["run"].into_iter().chain(options.split_whitespace()));
-            seen += 1;
-        }
-    }
-    assert!(seen >= 6, "{seen}");
-}
-
-#[test]
-fn telegraf_and_vector_listen_where_the_sampler_writes() {
-    let text = read(TELEGRAF[1].0);
-    let table = table(TELEGRAF[1].0);
-    let address = plugin(&table, "inputs", "socket_listener")["service_address"]
-        .as_str()
-        .unwrap();
-    assert!(text.contains(&format!("--output {address}")), "{address}");
-    let text = read("examples/vector.toml");
-    let vector: Table = text.parse().unwrap();
-    let source = &vector["sources"]["ipvs"];
-    let address = source["address"].as_str().unwrap();
-    assert!(
-        text.contains(&format!("--output tcp://{address}")),
-        "{address}"
-    );
-    assert_eq!(
-        vector["sinks"]["influxdb"]["inputs"][0],
-        Value::from("ipvs")
-    );
-}
-
-#[test]
-fn keys_of_the_configuration_file_are_options_of_run() {
-    for (key, value) in table("examples/config.toml") {
+/// Each key of a configuration as the option that it stands for.
+fn check_configuration(configuration: Table) {
+    for (key, value) in configuration {
         let one = |value: &Value| format!("--{key}={}", value.as_str().unwrap());
-        let options = match &value {
+        let options: Vec<_> = match &value {
             Value::Array(values) => values.iter().map(one).collect(),
+            Value::Table(values) => {
+                let pair = |(name, value): (&String, &Value)| {
+                    format!("--{key}={name}={}", value.as_str().unwrap())
+                };
+                values.iter().map(pair).collect()
+            }
             value => vec![one(value)],
         };
         check_command_line(
@@ -121,17 +84,56 @@ fn keys_of_the_configuration_file_are_options_of_run() {
 }
 
 #[test]
+fn configurations_and_those_in_comments_have_keys_and_values_that_there_are() {
+    check_configuration(table("config.toml"));
+    check_configuration(table("examples/config.toml"));
+    let mut seen = 0;
+    for path in [
+        "config.toml",
+        "examples/telegraf-socket.conf",
+        "examples/vector.toml",
+        "examples/prometheus.yml",
+    ] {
+        let text = read(path);
+        // Of three spaces, and no more.
+        let lines = text.lines().filter_map(|line| line.strip_prefix("#   "));
+        for line in lines.filter(|line| line.contains(" = ") && !line.starts_with(' ')) {
+            check_configuration(line.parse().unwrap());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[test]
+fn telegraf_and_vector_listen_where_the_sampler_writes() {
+    let text = read(TELEGRAF[1].0);
+    let table = table(TELEGRAF[1].0);
+    let address = plugin(&table, "inputs", "socket_listener")["service_address"]
+        .as_str()
+        .unwrap();
+    assert!(
+        text.contains(&format!("output = [\"{address}\"]")),
+        "{address}"
+    );
+    let text = read("examples/vector.toml");
+    let vector: Table = text.parse().unwrap();
+    let source = &vector["sources"]["ipvs"];
+    let address = source["address"].as_str().unwrap();
+    assert!(
+        text.contains(&format!("output = [\"tcp://{address}\"]")),
+        "{address}"
+    );
+    assert_eq!(
+        vector["sinks"]["influxdb"]["inputs"][0],
+        Value::from("ipvs")
+    );
+}
+
+#[test]
 fn the_unit_runs_a_command_that_there_is() {
     let unit = read("ipvs-sampler.service");
-    let line = unit
-        .lines()
-        .find_map(|line| line.strip_prefix("ExecStart="))
-        .unwrap();
-    assert_eq!(line, "/usr/bin/ipvs-sampler run $IPVS_SAMPLER_OPTIONS");
-    let default = "Environment=IPVS_SAMPLER_OPTIONS=";
-    let options = unit
-        .lines()
-        .find_map(|line| line.strip_prefix(default))
-        .unwrap();
-    check_command_line(["run", options]);
+    let mut lines = unit.lines();
+    let line = lines.find_map(|line| line.strip_prefix("ExecStart=/usr/bin/ipvs-sampler "));
+    check_command_line(line.unwrap().split_whitespace());
 }

@@ -7,9 +7,12 @@ use crate::{
     schema::{
         DestinationRow, Field,
         FieldSet::{All, Extended, Scheduled},
-        Interval, ServiceRow, Value,
+        Interval,
+        Metric::{Counter, Left},
+        ServiceRow, Value,
         Value::Unsigned,
         optional,
+        prometheus::{INTERVAL, RATE},
     },
 };
 
@@ -51,6 +54,7 @@ impl<Row: Counted> Common<Row> {
         name: "bytes_in",
         help: "bytes towards real servers since creation or zeroing",
         set: All,
+        metric: Counter("bytes_in"),
         value: |row| Unsigned(row.stats().bytes_in),
     };
 
@@ -58,6 +62,7 @@ impl<Row: Counted> Common<Row> {
         name: "bytes_out",
         help: "bytes back since creation or zeroing",
         set: All,
+        metric: Counter("bytes_out"),
         value: |row| Unsigned(row.stats().bytes_out),
     };
 
@@ -65,6 +70,7 @@ impl<Row: Counted> Common<Row> {
         name: "bytes_per_second_in",
         help: "bytes towards real servers per second",
         set: Extended,
+        metric: Left(RATE),
         value: |row| Unsigned(row.stats().bytes_in_per_second),
     };
 
@@ -72,6 +78,7 @@ impl<Row: Counted> Common<Row> {
         name: "bytes_per_second_out",
         help: "bytes back per second",
         set: Extended,
+        metric: Left(RATE),
         value: |row| Unsigned(row.stats().bytes_out_per_second),
     };
 
@@ -79,6 +86,7 @@ impl<Row: Counted> Common<Row> {
         name: "connections",
         help: "connections scheduled since creation or zeroing",
         set: Scheduled,
+        metric: Counter("connections"),
         value: |row| Unsigned(row.stats().connections),
     };
 
@@ -86,6 +94,7 @@ impl<Row: Counted> Common<Row> {
         name: "cps",
         help: "connections scheduled per second",
         set: Scheduled,
+        metric: Left(RATE),
         value: |row| Unsigned(row.stats().connections_per_second),
     };
 
@@ -93,6 +102,7 @@ impl<Row: Counted> Common<Row> {
         name: "cps_max",
         help: "highest connections per second of any tick since the last complete snapshot",
         set: Extended,
+        metric: Left(INTERVAL),
         value: |row| row.peak(|peak| Some(peak.connections)),
     };
 
@@ -100,6 +110,7 @@ impl<Row: Counted> Common<Row> {
         name: "pkts_in",
         help: "packets towards real servers since creation or zeroing",
         set: All,
+        metric: Counter("packets_in"),
         value: |row| Unsigned(row.stats().packets_in),
     };
 
@@ -107,6 +118,7 @@ impl<Row: Counted> Common<Row> {
         name: "pkts_out",
         help: "packets back since creation or zeroing",
         set: All,
+        metric: Counter("packets_out"),
         value: |row| Unsigned(row.stats().packets_out),
     };
 
@@ -114,6 +126,7 @@ impl<Row: Counted> Common<Row> {
         name: "pps_in",
         help: "packets towards real servers per second",
         set: All,
+        metric: Left(RATE),
         value: |row| Unsigned(row.stats().packets_in_per_second),
     };
 
@@ -121,6 +134,7 @@ impl<Row: Counted> Common<Row> {
         name: "pps_in_max",
         help: "highest pps_in of any tick since the last complete snapshot; in mode live",
         set: Extended,
+        metric: Left(INTERVAL),
         value: |row| row.peak(|peak| peak.packets_in),
     };
 
@@ -128,6 +142,7 @@ impl<Row: Counted> Common<Row> {
         name: "pps_out",
         help: "packets back per second",
         set: All,
+        metric: Left(RATE),
         value: |row| Unsigned(row.stats().packets_out_per_second),
     };
 
@@ -135,6 +150,7 @@ impl<Row: Counted> Common<Row> {
         name: "pps_out_max",
         help: "highest pps_out of any tick since the last complete snapshot; in mode live",
         set: Extended,
+        metric: Left(INTERVAL),
         value: |row| row.peak(|peak| peak.packets_out),
     };
 }

@@ -14,6 +14,7 @@ use crate::source::kernel::{self, DISCOVERY_PROBE, LIVE_PROBES, Symbol};
 
 const READ: &str = "read_live";
 const CPU_OFFSETS: &str = "cpu_offsets";
+const READING_WORDS: usize = size_of::<Reading>() / size_of::<u64>();
 
 /// The mapped results. The programs belong to the probe's object.
 pub(super) struct Live {
@@ -227,8 +228,7 @@ impl Live {
 
     /// What the last [`Live::read`] read of a slot; `None` when its object is gone.
     pub(super) fn reading(&self, slot: Slot) -> Option<Reading> {
-        const WORDS: usize = size_of::<Reading>() / size_of::<u64>();
-        let base = slot as usize * WORDS;
+        let base = slot as usize * READING_WORDS;
         let word = |at: usize| self.readings.get(base + at);
         let counters = |at: usize| std::array::from_fn::<_, COUNTERS, _>(|index| word(at + index));
         let address = word(3 * COUNTERS);
@@ -253,6 +253,12 @@ impl Live {
             state: self.state(state),
             refused,
         })
+    }
+
+    /// What was read of a slot is not to be taken for the present.
+    pub(super) fn forget(&self, slot: Slot) {
+        self.readings
+            .set(slot as usize * READING_WORDS + 3 * COUNTERS, 0);
     }
 
     /// A destination's state in netlink's terms.

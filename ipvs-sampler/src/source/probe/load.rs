@@ -82,6 +82,7 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
         process: whoami.process,
         cells: mapped::<Cell>(&ebpf, "CELLS", cpus * slots)?,
         tallies: mapped::<Tally>(&ebpf, "TALLIES", cpus)?,
+        muted: mapped::<u64>(&ebpf, "MUTED", slots)?,
         arrivals: ArrivalLog::new(&ebpf, cpus, options.arrivals)?,
         cpus,
         slots: options.slots,
@@ -162,6 +163,7 @@ pub(super) fn load_object(
     let ebpf = loader
         .override_global("CONSTANTS", constants, true)
         .map_max_entries("OBJECTS", options.slots)
+        .map_max_entries("MUTED", options.slots)
         .map_max_entries("READINGS", options.slots)
         .map_max_entries("CPU_OFFSETS", cpus)
         .override_global(aya_log::LEVEL, &level, true)

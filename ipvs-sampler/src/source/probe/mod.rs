@@ -51,6 +51,7 @@ pub struct Probe {
     process: u32,
     cells: Mapped,
     tallies: Mapped,
+    muted: Mapped,
     arrivals: ArrivalLog,
     cpus: usize,
     slots: u32,
@@ -263,6 +264,37 @@ impl Probe {
         self.live.as_ref().ok()?.reading(slot)
     }
 
+    /// Whether nobody asks for the object in a slot: then it is counted, but neither told of nor read live.
+    pub fn mute(&mut self, slot: Slot, muted: bool) {
+        if (self.muted.get(slot as usize) != 0) == muted {
+            return;
+        }
+        self.muted.set(slot as usize, u64::from(muted));
+        if let Ok(live) = &self.live {
+            live.forget(slot);
+        }
+    }
+
+    /// Sets the shortest time between two records of one (CPU, destination), in ns.
+    pub fn set_resolution(&mut self, resolution_ns: u64) {
+        self.target.set(1, resolution_ns);
+    }
+
+    /// Whether what the running probe does from time to time is permitted: the system calls for its
+    /// maps and for reading live.
+    pub fn works(&mut self) -> bool {
+        let maps = match self.free_slots.pop(0) {
+            Ok(slot) => self.free_slots.push(slot, 0).is_ok(),
+            Err(aya::maps::MapError::ElementNotFound) => true,
+            Err(_) => false,
+        };
+        let live = match &self.live {
+            Ok(live) => live.read(&mut self.ebpf, 1).is_ok(),
+            Err(_) => true,
+        };
+        maps && live
+    }
+
     /// Records taken from the ring buffer so far.
     #[must_use]
     pub fn received(&self) -> u64 {
@@ -283,6 +315,7 @@ impl Probe {
             self.cells.set(word, 0);
             self.cells.set(word + 1, 0);
         }
+        self.muted.set(slot as usize, 0);
         if let Some(object) = self.objects.get_mut(slot as usize) {
             *object = 0;
         }

@@ -1,0 +1,311 @@
+//! Where options come from: the command line before the environment before a file.
+//!
+//! Options are defined once, for clap (`cli.rs`). What the environment and the file say takes the place
+//! of clap's defaults, so every value goes through the same checks, wherever it stands.
+
+mod file;
+mod show;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use thiserror::Error;
+
+use crate::cli::Cli;
+use show::redacted;
+pub use show::show;
+
+/// Looked for when no other file is named.
+const DEFAULT_FILE: &str = "/etc/ipvs-sampler/config.toml";
+
+/// Variables of options are called so, and then like them.
+const PREFIX: &str = "IPVS_SAMPLER_";
+
+/// What only the command line can say.
+const COMMAND_LINE_ONLY: [&str; 3] = ["config", "help", "telegraf-execd"];
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// The command line is wrong, or asks for help.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// The environment or the file is wrong: where, and what to do.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// The command line and the environment of this process; the file is read each time.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    arguments: Vec<OsString>,
+    /// Those whose names begin with [`PREFIX`], sorted by name.
+    variables: Vec<(String, String)>,
+}
+
+/// An option that is set elsewhere than on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Setting {
+    /// The option's long name.
+    key: String,
+    values: Vec<String>,
+    /// A variable, or a file and a line in it.
+    origin: String,
+}
+
+/// A command line joined with what is said elsewhere.
+#[derive(Debug)]
+pub struct Configuration {
+    /// Ready for use.
+    pub cli: Cli,
+    matches: ArgMatches,
+    settings: Vec<Setting>,
+    file: Option<PathBuf>,
+}
+
+/// Every option that can be set anywhere, by its long name, with its values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values(Vec<(String, Vec<String>)>);
+
+impl Values {
+    /// The names of options that have other values there.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let same = |pair: &&(String, Vec<String>)| other.0.contains(pair);
+        self.0
+            .iter()
+            .filter(move |pair| !same(pair))
+            .map(|(key, _)| key.as_str())
+    }
+}
+
+impl Configuration {
+    /// What it says.
+    #[must_use]
+    pub fn values(&self) -> Values {
+        let path = sampling(&self.matches).unwrap_or_default();
+        let Some(matches) = inner(&self.matches, &path) else {
+            return Values::default();
+        };
+        let command = Cli::command();
+        let values = at(&command, &path).get_arguments().filter_map(|argument| {
+            let key = argument.get_long().filter(|key| !is_command_lines(key))?;
+            let values = matches.get_raw(argument.get_id().as_str());
+            let values = values.into_iter().flatten();
+            let values = values.map(|value| value.to_string_lossy().into_owned());
+            Some((key.to_owned(), values.collect()))
+        });
+        Values(values.collect())
+    }
+}
+
+impl Sources {
+    /// Of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let mut variables: Vec<_> = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+            .collect();
+        variables.sort_unstable();
+        Self {
+            arguments: env::args_os().collect(),
+            variables,
+        }
+    }
+
+    /// Reads the file and joins everything.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn read(&self) -> Result<Configuration, Problem> {
+        let command = Cli::command();
+        let matches = command.clone().try_get_matches_from(&self.arguments)?;
+        let Some(path) = sampling(&matches) else {
+            return Ok(Configuration {
+                cli: Cli::from_arg_matches(&matches)?,
+                matches,
+                settings: Vec::new(),
+                file: None,
+            });
+        };
+        let options = at(&command, &path);
+        let file = self.file(named_file(&matches, &path))?;
+        let mut settings = match &file {
+            Some((path, text)) => file::settings(path, text, options).map_err(Problem::Wrong)?,
+            None => Vec::new(),
+        };
+        for setting in self.variable_settings(options) {
+            settings.retain(|lower| lower.key != setting.key);
+            settings.push(setting);
+        }
+        for setting in &settings {
+            check(setting, options).map_err(Problem::Wrong)?;
+        }
+        let matches =
+            with_defaults(command, &path, &settings).try_get_matches_from(&self.arguments)?;
+        Ok(Configuration {
+            cli: Cli::from_arg_matches(&matches)?,
+            matches,
+            settings,
+            file: file.map(|(path, _)| path),
+        })
+    }
+
+    /// The file and its text; none, when none was named and none is in the usual place.
+    fn file(&self, named: Option<PathBuf>) -> Result<Option<(PathBuf, String)>, Problem> {
+        let variable = || Some(PathBuf::from(self.variable("CONFIG")?));
+        let named = named.or_else(variable);
+        let optional = named.is_none();
+        let path = named.unwrap_or_else(|| DEFAULT_FILE.into());
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some((path, text))),
+            Err(error) if optional && error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Problem::Wrong(format!(
+                "cannot read the configuration file {}: {error}",
+                path.display()
+            ))),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let variable = |(known, value): &'_ (String, String)| {
+            (known.strip_prefix(PREFIX) == Some(name) && !value.is_empty()).then_some(())
+        };
+        let found = self.variables.iter().find(|pair| variable(pair).is_some());
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What variables say; an empty one says nothing.
+    fn variable_settings(&self, options: &Command) -> Vec<Setting> {
+        let keys = keys(options).map(|key| (key, key.replace('-', "_").to_uppercase()));
+        keys.filter_map(|(key, name)| {
+            let value = self.variable(&name)?;
+            let values = if is_repeatable(options, key) {
+                value.split_whitespace().map(str::to_owned).collect()
+            } else {
+                vec![value.to_owned()]
+            };
+            Some(Setting {
+                key: key.to_owned(),
+                values,
+                origin: format!("{PREFIX}{name}"),
+            })
+        })
+        .collect()
+    }
+
+    /// Variables that look like an option's and are none's.
+    pub fn unknown_variables(&self) -> impl Iterator<Item = &str> {
+        let command = Cli::command();
+        let known: Vec<_> = keys(at(&command, &["run"]))
+            .chain(["config"])
+            .map(|key| format!("{PREFIX}{}", key.replace('-', "_").to_uppercase()))
+            .collect();
+        self.variables
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(move |name| !known.iter().any(|known| known == name))
+    }
+}
+
+/// The names of the subcommand, when it is one that samples or would.
+fn sampling(matches: &ArgMatches) -> Option<Vec<&str>> {
+    let (name, inner) = matches.subcommand()?;
+    match name {
+        "run" => Some(vec![name]),
+        "config" => Some(vec![name, inner.subcommand_name()?]),
+        _ => None,
+    }
+}
+
+fn named_file(matches: &ArgMatches, path: &[&str]) -> Option<PathBuf> {
+    inner(matches, path)?.get_one::<PathBuf>("config").cloned()
+}
+
+/// What the options of a subcommand matched.
+fn inner<'a>(matches: &'a ArgMatches, path: &[&str]) -> Option<&'a ArgMatches> {
+    let mut path = path.iter();
+    path.try_fold(matches, |matches, name| matches.subcommand_matches(name))
+}
+
+/// The definition of a subcommand.
+fn at<'a>(command: &'a Command, path: &[&str]) -> &'a Command {
+    path.iter().fold(command, |command, name| {
+        command.find_subcommand(name).unwrap_or(command)
+    })
+}
+
+/// The options that can be set elsewhere than on the command line.
+fn keys(options: &Command) -> impl Iterator<Item = &str> {
+    options
+        .get_arguments()
+        .filter_map(|argument| argument.get_long())
+        .filter(|key| !is_command_lines(key))
+}
+
+fn is_command_lines(key: &str) -> bool {
+    COMMAND_LINE_ONLY.contains(&key)
+}
+
+fn is_repeatable(options: &Command, key: &str) -> bool {
+    options
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(key))
+        .is_some_and(|argument| matches!(argument.get_action(), clap::ArgAction::Append))
+}
+
+/// Lets clap look at one setting by itself, so that the message can say where it stands.
+fn check(setting: &Setting, options: &Command) -> Result<(), String> {
+    let Setting {
+        key,
+        values,
+        origin,
+    } = setting;
+    let argument = options
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(key));
+    let alone = Command::new("option").no_binary_name(true).args(argument);
+    let arguments = values.iter().map(|value| format!("--{key}={value}"));
+    match alone.try_get_matches_from(arguments) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.split("\n\n").next().unwrap_or_default();
+            let words: Vec<_> = reason.split_whitespace().map(redacted).collect();
+            let reason = words.join(" ");
+            let reason = reason.strip_prefix("error: ").unwrap_or(&reason);
+            Err(format!("{origin}: {key}: {reason}"))
+        }
+    }
+}
+
+fn with_defaults(command: Command, path: &[&str], settings: &[Setting]) -> Command {
+    if let [name, inner @ ..] = path {
+        return command.mut_subcommand(*name, |command| with_defaults(command, inner, settings));
+    }
+    let set = |argument: clap::Arg| {
+        let key = argument.get_long();
+        match settings
+            .iter()
+            .find(|setting| Some(setting.key.as_str()) == key)
+        {
+            Some(setting) => argument.default_values(&setting.values),
+            None => argument,
+        }
+    };
+    command.mut_args(set)
+}
+
+/// What is said of a file in messages.
+fn place(path: &Path, line: usize) -> String {
+    format!("{}:{line}", path.display())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use std::path::{Path, PathBuf};
+
+use super::{Configuration, Problem, Sources, show};
+use crate::cli::{Command, Run};
+
+/// A file in a folder of its own, gone with it.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("ipvs-sampler-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("c.toml"), text).unwrap();
+        Self(directory)
+    }
+
+    fn path(&self) -> String {
+        self.0.join("c.toml").display().to_string()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn read(arguments: &str, variables: &[(&str, &str)]) -> Result<Configuration, Problem> {
+    let arguments = format!("ipvs-sampler {arguments}");
+    let variables = variables
+        .iter()
+        .map(|(name, value)| (format!("IPVS_SAMPLER_{name}"), (*value).to_owned()));
+    Sources {
+        arguments: arguments.split_whitespace().map(Into::into).collect(),
+        variables: variables.collect(),
+    }
+    .read()
+}
+
+fn run(arguments: &str, variables: &[(&str, &str)]) -> Run {
+    match read(arguments, variables).unwrap().cli.command {
+        Command::Run(run) => *run,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn wrong(text: &str) -> String {
+    let file = File::new("wrong", text);
+    let path = file.path();
+    match read(&format!("run --config {path}"), &[]) {
+        Err(Problem::Wrong(why)) => why.replace(&path, "FILE"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
+    let file = File::new(
+        "layers",
+        "interval = \"3s\"\nresolution = \"30ms\"\noutput = [\"file:/a\", \"file:/b\"]\n\
+         ebpf-ring = 8192\ninclude = \"tcp\"\n[tag]\nrack = \"7\"\nroom = 2\n",
+    );
+    let path = file.path();
+    let run = run(
+        "run --interval 1s",
+        &[
+            ("CONFIG", &path),
+            ("INTERVAL", "2s"),
+            ("RESOLUTION", "20ms"),
+            ("NETNS", "red blue"),
+            ("LIVE", ""),
+        ],
+    );
+    assert_eq!(
+        (run.interval.as_secs(), run.resolution.as_millis()),
+        (1, 20)
+    );
+    assert_eq!(run.output.len(), 2);
+    assert_eq!(run.ebpf_ring, 8192);
+    assert_eq!(run.selection.include.len(), 1);
+    assert_eq!(run.place.netns, ["red", "blue"]);
+    let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(run.tag, [tag("rack", "7"), tag("room", "2")]);
+}
+
+#[test]
+fn what_is_repeated_replaces_what_was_said_elsewhere() {
+    let run = run("run --output file:/c", &[("OUTPUT", "file:/a file:/b")]);
+    assert_eq!(run.output.len(), 1);
+    assert_eq!(run.output[0].to_string(), "file:/c");
+}
+
+#[test]
+fn a_wrong_file_is_told_by_line_and_key() {
+    assert_eq!(
+        wrong("interval = \"1s\"\n\nintervall = \"2s\"\n"),
+        "FILE:3: unknown key intervall; did you mean interval?"
+    );
+    assert!(wrong("[ipvs]\n").starts_with("FILE:1: unknown key ipvs; known are interval, "));
+    assert!(wrong("telegraf-execd = \"none\"").contains("unknown key telegraf-execd"));
+    let text = wrong("# a comment\ninterval = \"10\"\n");
+    assert!(
+        text.starts_with("FILE:2: interval: invalid value '10' for '--interval <INTERVAL>':"),
+        "{text}"
+    );
+    assert!(wrong("live = \"maybe\"").contains("[possible values: auto, off]"));
+    assert!(wrong("interval = [\"1s\"]").contains("takes one value, not several"));
+    assert!(wrong("interval = 1.5").contains("a text in quotes or a decimal number"));
+    assert!(wrong("interval = \n").starts_with("FILE:1: "));
+    let secret = wrong("output = \"influx+http://me:word@host/?db=lb\"");
+    assert!(!secret.contains("word@"), "{secret}");
+}
+
+#[test]
+fn a_wrong_variable_is_told_by_its_name() {
+    let Err(Problem::Wrong(why)) = read("run", &[("LOG_FORMAT", "xml")]) else {
+        panic!("it was accepted");
+    };
+    assert!(
+        why.starts_with("IPVS_SAMPLER_LOG_FORMAT: log-format: "),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_file_that_was_named_has_to_be_there() {
+    let Err(Problem::Wrong(why)) = read("run --config /nowhere/c.toml", &[]) else {
+        panic!("it was accepted");
+    };
+    assert!(why.contains("/nowhere/c.toml"), "{why}");
+    assert!(matches!(
+        read("run --interval 10", &[]),
+        Err(Problem::Usage(_))
+    ));
+}
+
+#[test]
+fn what_is_shown_says_where_it_comes_from_and_can_be_read_again() {
+    let file = File::new("show", "interval = \"3s\"\n[tag]\nrack = 'a \"b\"'\n");
+    let path = file.path();
+    let arguments = format!("config show --config {path} --live off");
+    let text = show(&read(&arguments, &[("EBPF", "off")]).unwrap());
+    for line in [
+        &format!("# With the configuration file {path}"),
+        &format!("interval = \"3s\" # {path}:1"),
+        "resolution = \"100ms\" # default",
+        "ebpf = \"off\" # IPVS_SAMPLER_EBPF",
+        "live = \"off\" # command line",
+        &format!("tag = [\"rack=a \\\"b\\\"\"] # {path}:2"),
+        "# user is not set",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
+    std::fs::write(Path::new(&path), &text).unwrap();
+    let again = show(&read(&format!("config show --config {path}"), &[]).unwrap());
+    let values = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| line.split(" # ").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(values(&text), values(&again));
+}
+
+#[test]
+fn variables_of_no_option_are_found() {
+    let sources = Sources {
+        arguments: Vec::new(),
+        variables: ["IPVS_SAMPLER_INTERVAL", "IPVS_SAMPLER_INTERVALL"]
+            .map(|name| (name.to_owned(), "1s".to_owned()))
+            .into(),
+    };
+    let unknown: Vec<_> = sources.unknown_variables().collect();
+    assert_eq!(unknown, ["IPVS_SAMPLER_INTERVALL"]);
+}

@@ -1,0 +1,380 @@
+//! `run`: when ticks are due, and what else happens between them.
+
+use std::{future::Future, io, pin::Pin, time::Duration};
+
+use rustix::thread::CapabilitySet;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    cli::{Command, Ebpf, Names, Privileges, Run},
+    clock::{Due, Moment, Schedule, Timer, Wake},
+    config::{Problem, Sources, Values},
+    encode::{Influx, MetricNames, Prometheus},
+    failure::Failure,
+    privileges::{self, Keep},
+    requests::{Request, Requests},
+    run::{ended, namespaces},
+    sampler::{Sampler, field_set, further_tags},
+    schema::{self, TagStyle, TagValue},
+    sink::{Sinks, Target},
+    source::kernel,
+    supervisor::Supervisor,
+};
+
+/// How long the outputs may take to write what waits when the program ends.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a reload can change.
+const RELOADABLE: [&str; 10] = [
+    "exclude",
+    "host",
+    "include",
+    "interval",
+    "netmask",
+    "output",
+    "prometheus-compat",
+    "rates",
+    "resolution",
+    "tag",
+];
+
+/// Everything that runs.
+pub struct Daemon {
+    options: Run,
+    sources: Sources,
+    /// What the sources said last.
+    values: Values,
+    /// One for each network namespace.
+    samplers: Vec<Sampler>,
+    sinks: Sinks,
+    /// For what is said of outputs.
+    encoder: Influx,
+    supervisor: Supervisor,
+    schedule: Schedule,
+    /// What a tick writes to: lines, and metrics when somebody wants a page of them.
+    batch: Vec<u8>,
+    page: Prometheus,
+}
+
+/// What ends a wait.
+enum Event {
+    End,
+    /// An output failed for good.
+    Failed,
+    Tick,
+    /// A complete snapshot is wanted now.
+    Sample,
+}
+
+/// What is waited for.
+struct Events {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+    timer: Timer,
+    requests: Option<Requests>,
+    end: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Daemon {
+    /// Opens the sources, gives up what privileges that takes, and opens the outputs.
+    ///
+    /// # Errors
+    /// When something cannot be opened, or given up.
+    pub fn start(options: Run, sources: Sources, values: Values) -> Result<Self, Failure> {
+        let mut samplers = namespaces(&options.place)?
+            .into_iter()
+            .map(|namespace| Sampler::start(options.clone(), namespace))
+            .collect::<Result<Vec<_>, _>>()?;
+        privileges::lift_memory_limit();
+        // Before there is another thread: privileges belong to threads.
+        give_up_privileges(&options, &mut samplers)?;
+        let sinks = Sinks::open(&options.output)
+            .map_err(|(target, error)| Failure::Output { target, error })?;
+        let now = Moment::now();
+        Ok(Self {
+            encoder: encoder(&options),
+            page: page(&options),
+            supervisor: Supervisor::new(now),
+            schedule: Schedule::new(options.interval, resolution(&samplers), now.wall),
+            options,
+            sources,
+            values,
+            samplers,
+            sinks,
+            batch: Vec::new(),
+        })
+    }
+
+    /// Samples until something ends it.
+    ///
+    /// # Errors
+    /// When sources or outputs fail for good.
+    pub async fn run(mut self) -> Result<(), Failure> {
+        let outcome = match Events::new(&self.options) {
+            Ok(mut events) => self.sample(&mut events).await,
+            Err(error) => Err(refused(error)),
+        };
+        // Whatever happened, what is queued goes out; the first failure is the one to tell.
+        let written = match self.sinks.close(DRAIN_LIMIT) {
+            Ok(()) => Ok(()),
+            Err((target, error)) => ended(Err(error), &target),
+        };
+        outcome.and(written)
+    }
+
+    /// Ticks until something ends it.
+    async fn sample(&mut self, events: &mut Events) -> Result<(), Failure> {
+        let mut left = self.options.count;
+        let mut deadline = Moment::now().wall;
+        let mut due = Due::Interval;
+        let mut waited_from = Moment::now();
+        loop {
+            if self.tick(due, deadline)?
+                && let Some(left) = &mut left
+            {
+                *left -= 1;
+                if *left == 0 {
+                    return Ok(());
+                }
+            }
+            let now = Moment::now();
+            let elapsed = now.since(&waited_from);
+            let missed = self.schedule.missed(deadline, now.wall, elapsed);
+            waited_from = now;
+            for sampler in &mut self.samplers {
+                sampler.missed(missed);
+            }
+            self.schedule.set_resolution(resolution(&self.samplers));
+            deadline = self.schedule.next(now.wall);
+            match self.wait(events, &mut deadline).await? {
+                Event::Tick => due = self.schedule.due(Moment::now().wall),
+                Event::Sample => {
+                    deadline = Moment::now().wall;
+                    due = Due::Interval;
+                }
+                Event::Failed => return Ok(()),
+                Event::End => break,
+            }
+        }
+        self.supervisor.stopping();
+        // Interrupted: the last word is a complete one.
+        self.tick(Due::Interval, Moment::now().wall).map(drop)
+    }
+
+    /// Serves whatever comes before a tick.
+    async fn wait(&mut self, events: &mut Events, deadline: &mut i64) -> Result<Event, Failure> {
+        loop {
+            tokio::select! {
+                biased;
+                _ = events.interrupt.recv() => return Ok(Event::End),
+                _ = events.terminate.recv() => return Ok(Event::End),
+                () = &mut events.end => return Ok(Event::End),
+                () = self.sinks.failed() => return Ok(Event::Failed),
+                _ = events.hang_up.recv() => {
+                    self.reload();
+                    *deadline = self.schedule.next(Moment::now().wall);
+                }
+                () = self.supervisor.sign_due() => self.supervisor.alive(Moment::now()),
+                request = Requests::next(&events.requests) => {
+                    return Ok(match request {
+                        Request::Sample => Event::Sample,
+                        Request::End => Event::End,
+                    });
+                }
+                woken = events.timer.wait(*deadline, self.schedule.furthest()) => {
+                    if woken.map_err(refused)? == Wake::ClockSet {
+                        *deadline = Moment::now().wall;
+                    }
+                    return Ok(Event::Tick);
+                }
+            }
+        }
+    }
+
+    /// A tick of each network namespace; whether all are complete. What was written before a
+    /// failure goes out.
+    fn tick(&mut self, due: Due, deadline: i64) -> Result<bool, Failure> {
+        if due == Due::Interval {
+            report_outputs(&self.sinks, &self.encoder, &mut self.batch);
+        }
+        let pages = self.sinks.pages();
+        let wanted = pages.and_then(|pages| pages.wanted(due == Due::Interval));
+        self.page.clear();
+        let dropped = self.sinks.dropped_lines();
+        let mut complete = Ok(true);
+        for sampler in &mut self.samplers {
+            sampler.dropped(dropped);
+            let page = wanted.is_some().then_some(&mut self.page);
+            match sampler.tick(due, deadline, &mut self.batch, page) {
+                Ok(ticked) => complete = complete.map(|all| all && ticked),
+                Err(failure) => {
+                    complete = Err(failure);
+                    break;
+                }
+            }
+        }
+        if due == Due::Interval {
+            let status: Vec<_> = self.samplers.iter().map(Sampler::status).collect();
+            self.supervisor.interval(status.join("; "));
+        }
+        if let (Some(wanted), Some(pages), Ok(_)) = (wanted, self.sinks.pages(), &complete) {
+            for report in self.sinks.reports() {
+                self.page.output(&report);
+            }
+            pages.publish(wanted, |out, format| self.page.write(out, format));
+        }
+        self.supervisor.alive(Moment::now());
+        self.sinks.push(&mut self.batch);
+        complete
+    }
+
+    /// Opens files anew and reads the configuration again. A wrong one changes nothing.
+    fn reload(&mut self) {
+        self.supervisor.reloading(&Moment::now());
+        self.sinks.reopen();
+        if let Err(why) = self.reconfigure() {
+            log::error!("the configuration stays as it was: {why}");
+        }
+        self.supervisor.reloaded();
+    }
+
+    fn reconfigure(&mut self) -> Result<(), String> {
+        let configuration = self.sources.read().map_err(|problem| match problem {
+            Problem::Usage(usage) => usage.to_string(),
+            Problem::Wrong(why) => why,
+        })?;
+        let values = configuration.values();
+        let Command::Run(options) = configuration.cli.command else {
+            return Err("it is not about run".into());
+        };
+        self.sinks
+            .change_to(&options.output)
+            .map_err(|(target, error)| format!("cannot write to {target}: {error}"))?;
+        let (changed, waiting): (Vec<_>, Vec<_>) = values
+            .differences(&self.values)
+            .partition(|key| RELOADABLE.contains(key));
+        let current = &mut self.options;
+        current.interval = options.interval;
+        current.resolution = options.resolution;
+        current.rates = options.rates;
+        current.output = options.output;
+        current.prometheus_compat = options.prometheus_compat;
+        current.tag = options.tag;
+        current.host = options.host;
+        current.tags = options.tags;
+        current.selection = options.selection;
+        self.encoder = encoder(&self.options);
+        self.page = page(&self.options);
+        for sampler in &mut self.samplers {
+            sampler.reconfigure(&self.options);
+        }
+        let now = Moment::now().wall;
+        self.schedule = Schedule::new(self.options.interval, resolution(&self.samplers), now);
+        match changed[..] {
+            [] => log::info!("reloaded: nothing changed"),
+            _ => log::info!("reloaded: {} changed", changed.join(", ")),
+        }
+        if !waiting.is_empty() {
+            log::warn!(
+                "{} changes when the sampler is started anew",
+                waiting.join(", ")
+            );
+        }
+        self.values = values;
+        Ok(())
+    }
+}
+
+impl Events {
+    fn new(options: &Run) -> io::Result<Self> {
+        let end: Pin<Box<dyn Future<Output = ()>>> = match options.for_ {
+            Some(duration) => Box::pin(tokio::time::sleep(duration)),
+            None => Box::pin(std::future::pending()),
+        };
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            timer: Timer::new()?,
+            requests: options.telegraf_execd.map(Requests::listen).transpose()?,
+            end,
+        })
+    }
+}
+
+fn encoder(options: &Run) -> Influx {
+    Influx {
+        style: TagStyle {
+            further: further_tags(options),
+            ..TagStyle::default()
+        },
+    }
+}
+
+fn page(options: &Run) -> Prometheus {
+    let names = match options.prometheus_compat {
+        Names::Native => MetricNames::Native,
+        Names::Node => MetricNames::Node,
+    };
+    Prometheus::new(names, field_set(options), &further_tags(options))
+}
+
+/// Time between ticks for what was scheduled to; `None` when nothing can tell.
+fn resolution(samplers: &[Sampler]) -> Option<Duration> {
+    samplers.iter().find_map(Sampler::resolution)
+}
+
+/// Keeps what the rest of the run takes.
+fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Failure> {
+    let mut always = privileges::DUMPING;
+    if !options.place.netns.is_empty() {
+        always |= privileges::ENTERING;
+    }
+    if options.user.is_none() && options.output.iter().any(Target::is_path) {
+        always |= privileges::OPENING;
+    }
+    let steps: &[CapabilitySet] = match (options.ebpf, options.privileges) {
+        (Ebpf::Off, _) => &[],
+        (_, Privileges::Least) => privileges::RUNNING,
+        (_, Privileges::Reattach) => {
+            always |= privileges::ATTACHING;
+            if kernel::perf_event_paranoid().is_some_and(|level| level > 2) {
+                always |= privileges::ATTACHING_PARANOID;
+            }
+            &[]
+        }
+    };
+    let keep = Keep {
+        always,
+        steps,
+        tell: options.user.is_some() || options.privileges == Privileges::Least,
+    };
+    privileges::drop_others(options.user.as_ref(), keep, || {
+        samplers.iter_mut().all(Sampler::works)
+    })?;
+    if options.privileges == Privileges::Least {
+        samplers.iter_mut().for_each(Sampler::seal);
+    }
+    Ok(())
+}
+
+/// A line for each output, how it is doing.
+fn report_outputs(sinks: &Sinks, encoder: &Influx, batch: &mut Vec<u8>) {
+    let now = Moment::now().wall;
+    for report in sinks.reports() {
+        encoder.fields(
+            batch,
+            schema::sampler::OUTPUT_MEASUREMENT,
+            &[(schema::sampler::OUTPUT_TAG, TagValue::Text(report.label))],
+            &schema::sampler::output_fields(&report),
+            now,
+        );
+    }
+}
+
+fn refused(error: io::Error) -> Failure {
+    Failure::Unavailable(format!(
+        "the system refused a timer or a signal handler: {error}"
+    ))
+}

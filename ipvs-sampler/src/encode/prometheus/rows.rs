@@ -1,0 +1,239 @@
+//! Rows of one measurement: their labels as text, written once, and a number for each metric. Numbers go
+//! in row by row and come out metric by metric.
+
+use super::super::append_number;
+use crate::sink::PageFormat;
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    /// A gauge whose number is in nanoseconds here and in seconds in the page.
+    Seconds,
+    /// Always 1: its labels are what it says.
+    Info,
+}
+
+/// A metric.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// Without what its kind adds.
+    family: String,
+    /// As samples have it.
+    name: String,
+    help: &'static str,
+    kind: Kind,
+}
+
+impl Column {
+    /// A metric of a measurement, or one whose name stands for itself when that is empty.
+    pub(super) fn new(measurement: &str, name: &str, help: &'static str, kind: Kind) -> Self {
+        let between = if measurement.is_empty() { "" } else { "_" };
+        let mut family = format!("{measurement}{between}{name}");
+        let suffix = match kind {
+            Kind::Counter => "_total",
+            Kind::Info => "_info",
+            Kind::Gauge | Kind::Seconds => "",
+        };
+        if kind == Kind::Info {
+            family.truncate(family.len().saturating_sub(suffix.len()));
+        }
+        Self {
+            name: format!("{family}{suffix}"),
+            family,
+            help,
+            kind,
+        }
+    }
+
+    /// What stands before its samples.
+    pub(super) fn head(&self, out: &mut Vec<u8>, format: PageFormat) {
+        let (name, kind) = match (format, self.kind) {
+            (PageFormat::OpenMetrics, Kind::Info) => (&self.family, "info"),
+            (PageFormat::OpenMetrics, Kind::Counter) => (&self.family, "counter"),
+            (PageFormat::Text, Kind::Counter) => (&self.name, "counter"),
+            _ => (&self.name, "gauge"),
+        };
+        for part in [
+            "# HELP ",
+            name,
+            " ",
+            self.help,
+            "\n# TYPE ",
+            name,
+            " ",
+            kind,
+            "\n",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    /// One sample. Labels are a comma and a label each.
+    pub(super) fn sample(&self, out: &mut Vec<u8>, labels: &[u8], number: u64) {
+        out.extend_from_slice(self.name.as_bytes());
+        if let Some((_comma, labels)) = labels.split_first() {
+            out.push(b'{');
+            out.extend_from_slice(labels);
+            out.push(b'}');
+        }
+        out.push(b' ');
+        match self.kind {
+            Kind::Seconds => append_seconds(out, number),
+            _ => append_number(out, number),
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Nanoseconds as seconds, exact, with no more digits than it takes.
+fn append_seconds(out: &mut Vec<u8>, nanoseconds: u64) {
+    const DIGITS: usize = 9;
+    let (whole, mut rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    append_number(out, whole);
+    if rest == 0 {
+        return;
+    }
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        // A digit fits.
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    let end = digits.iter().rposition(|digit| *digit != b'0');
+    out.push(b'.');
+    out.extend_from_slice(&digits[..end.map_or(DIGITS, |last| last + 1)]);
+}
+
+/// The rows.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    columns: Vec<Column>,
+    info: Option<Column>,
+    labels: Vec<u8>,
+    /// Where each row ends in `labels`.
+    ends: Vec<End>,
+    /// A number for each row and column.
+    numbers: Vec<Option<u64>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// Of what tells it from others.
+    series: usize,
+    /// Of what else is said of it.
+    info: usize,
+}
+
+impl Rows {
+    /// No rows, with these metrics.
+    pub(super) fn new(columns: Vec<Column>, info: Option<Column>) -> Self {
+        Self {
+            columns,
+            info,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.labels.clear();
+        self.ends.clear();
+        self.numbers.clear();
+    }
+
+    /// Of a row: first the labels that tell it from others, then [`Rows::end_series`], then what else is
+    /// said of it; [`Rows::end`].
+    pub(super) fn labels(&mut self) -> &mut Vec<u8> {
+        &mut self.labels
+    }
+
+    pub(super) fn end_series(&mut self) {
+        let end = self.labels.len();
+        self.ends.push(End {
+            series: end,
+            info: end,
+        });
+    }
+
+    /// The row's number for the next metric.
+    pub(super) fn number(&mut self, number: Option<u64>) {
+        self.numbers.push(number);
+    }
+
+    pub(super) fn end(&mut self) {
+        debug_assert_eq!(self.numbers.len(), self.ends.len() * self.columns.len());
+        if let Some(last) = self.ends.last_mut() {
+            last.info = self.labels.len();
+        }
+    }
+
+    /// Adds the last row to one from `first` on that has the same series, where there is one.
+    pub(super) fn unite(&mut self, first: usize) {
+        let Some(last) = self.ends.len().checked_sub(1) else {
+            return;
+        };
+        let series = self.series(last);
+        let Some(same) = (first..last).find(|row| self.series(*row) == series) else {
+            return;
+        };
+        let width = self.columns.len();
+        for column in 0..width {
+            let number = self.numbers[last * width + column];
+            let sum = &mut self.numbers[same * width + column];
+            *sum = match (*sum, number) {
+                (Some(one), Some(other)) => Some(one.saturating_add(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        self.numbers.truncate(last * width);
+        self.labels.truncate(self.begin(last));
+        self.ends.pop();
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn begin(&self, row: usize) -> usize {
+        row.checked_sub(1)
+            .map_or(0, |before| self.ends[before].info)
+    }
+
+    fn series(&self, row: usize) -> &[u8] {
+        &self.labels[self.begin(row)..self.ends[row].series]
+    }
+
+    /// Appends all samples, metric by metric; one that no row has is not mentioned. How many samples.
+    pub(super) fn write(&self, out: &mut Vec<u8>, format: PageFormat) -> u64 {
+        let mut samples = 0;
+        let width = self.columns.len();
+        for (place, column) in self.columns.iter().enumerate() {
+            let mut begun = false;
+            let numbers = self.numbers.iter().skip(place).step_by(width);
+            let mut begin = 0;
+            for (number, end) in numbers.zip(&self.ends) {
+                if let Some(number) = number {
+                    if !begun {
+                        column.head(out, format);
+                        begun = true;
+                    }
+                    column.sample(out, &self.labels[begin..end.series], *number);
+                    samples += 1;
+                }
+                begin = end.info;
+            }
+        }
+        if let Some(info) = self.info.as_ref().filter(|_| !self.ends.is_empty()) {
+            info.head(out, format);
+            let mut begin = 0;
+            for end in &self.ends {
+                info.sample(out, &self.labels[begin..end.info], 1);
+                samples += 1;
+                begin = end.info;
+            }
+        }
+        samples
+    }
+}

@@ -1,0 +1,118 @@
+//! Messages for people, on standard error, one line each.
+
+use std::{
+    io::{self, Write as _},
+    sync::atomic::{AtomicU8, Ordering},
+    time::SystemTime,
+};
+
+use clap::ValueEnum;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::encode::append_json_text;
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal or the journal, who know the time themselves
+    Text,
+    /// One JSON object each: time, level, message
+    Json,
+    /// Beginning with a level that Telegraf understands (plugins/inputs/execd)
+    Telegraf,
+}
+
+static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
+
+/// Sends the program's messages to standard error.
+pub fn begin() {
+    if log::set_logger(&StandardError).is_ok() {
+        log::set_max_level(LevelFilter::Trace);
+    }
+}
+
+/// From now on they look so.
+pub fn set_format(format: Format) {
+    FORMAT.store(format as u8, Ordering::Relaxed);
+}
+
+struct StandardError;
+
+impl Log for StandardError {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Libraries have their say only where it matters; the eBPF programs chose their level.
+        let own = metadata.target().starts_with("ipvs_sampler");
+        own || metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let number = FORMAT.load(Ordering::Relaxed);
+        let format = *Format::value_variants()
+            .iter()
+            .find(|format| **format as u8 == number)
+            .unwrap_or(&Format::Text);
+        let message = record.args().to_string();
+        let line = line(format, record.level(), &message, SystemTime::now());
+        // Nobody is left to tell when standard error is closed.
+        let _ = io::stderr().write_all(&line);
+    }
+
+    fn flush(&self) {}
+}
+
+fn line(format: Format, level: Level, message: &str, now: SystemTime) -> Vec<u8> {
+    let label = match (format, level) {
+        (Format::Json, _) => return json(level, message, now),
+        (Format::Text, Level::Error) => "ipvs-sampler: error: ",
+        (Format::Text, Level::Warn) => "ipvs-sampler: warning: ",
+        (Format::Text, _) => "ipvs-sampler: ",
+        (Format::Telegraf, Level::Error) => "E! ",
+        (Format::Telegraf, Level::Warn) => "W! ",
+        (Format::Telegraf, Level::Info) => "I! ",
+        (Format::Telegraf, Level::Debug) => "D! ",
+        (Format::Telegraf, Level::Trace) => "T! ",
+    };
+    // One line each, whatever a server or a file had to say.
+    let message = message.trim_end().replace(['\n', '\r'], "; ");
+    format!("{label}{message}\n").into_bytes()
+}
+
+fn json(level: Level, message: &str, now: SystemTime) -> Vec<u8> {
+    let time = humantime::format_rfc3339_millis(now);
+    let level = level.as_str().to_lowercase();
+    let mut line = format!(r#"{{"time":"{time}","level":"{level}","message":"#).into_bytes();
+    append_json_text(&mut line, message);
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use log::Level;
+
+    use super::{Format, line};
+
+    #[test]
+    fn a_message_is_one_line_in_each_format() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let line = |format| {
+            let line = line(format, Level::Warn, "no \"dump\"\nthis time", now);
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(
+            line(Format::Text),
+            "ipvs-sampler: warning: no \"dump\"; this time\n"
+        );
+        assert_eq!(line(Format::Telegraf), "W! no \"dump\"; this time\n");
+        assert_eq!(
+            line(Format::Json),
+            "{\"time\":\"2023-11-14T22:13:20.123Z\",\"level\":\"warn\",\
+             \"message\":\"no \\\"dump\\\"\\u000athis time\"}\n"
+        );
+    }
+}

@@ -1,0 +1,139 @@
+use std::{fs, path::PathBuf};
+
+use super::{File, Output as _, Queue};
+
+/// A folder of its own, gone with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ipvs-sampler-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn open(&self, options: &str) -> File {
+        let place = format!("{}{options}", self.0.join("now").display());
+        File::open(place.parse().unwrap()).unwrap()
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).unwrap()
+    }
+
+    /// Names, sorted.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_opened_anew_when_asked() {
+    let directory = Directory::new("reopened");
+    let mut file = directory.open("");
+    let queue = Queue::alone();
+    file.write(b"one\n", &queue).unwrap();
+    fs::rename(directory.0.join("now"), directory.0.join("before")).unwrap();
+    file.write(b"two\n", &queue).unwrap();
+    queue.reopen();
+    file.write(b"three\n", &queue).unwrap();
+    assert_eq!(directory.read("before"), b"one\ntwo\n");
+    assert_eq!(directory.read("now"), b"three\n");
+}
+
+#[test]
+fn a_full_disk_is_counted_and_survived() {
+    let mut file = File::open("/dev/full".parse().unwrap()).unwrap();
+    let queue = Queue::alone();
+    file.write(b"one\ntwo\n", &queue).unwrap();
+    assert_eq!(queue.counts().0.dropped, 2);
+}
+
+#[test]
+fn a_full_file_makes_room_and_the_oldest_go() {
+    let directory = Directory::new("rotated");
+    fs::write(directory.0.join("now.backup"), "not ours").unwrap();
+    let mut file = directory.open("?rotate-size=10&keep=2");
+    let queue = Queue::alone();
+    for number in 0..8 {
+        // Two go into each file.
+        file.write(format!("b{number}\nx\n").as_bytes(), &queue)
+            .unwrap();
+    }
+    assert_eq!(queue.counts().0.written, 16);
+    let names = directory.names();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!(
+        (names[0].as_str(), names[3].as_str()),
+        ("now", "now.backup")
+    );
+    let texts = [&names[1], &names[2], &names[0]].map(|name| directory.read(name));
+    assert_eq!(
+        texts.concat(),
+        b"b2\nx\nb3\nx\nb4\nx\nb5\nx\nb6\nx\nb7\nx\n"
+    );
+}
+
+#[test]
+fn a_file_of_a_former_time_makes_room() {
+    let directory = Directory::new("timed");
+    let queue = Queue::alone();
+    directory
+        .open("?rotate-every=1h")
+        .write(b"one\n", &queue)
+        .unwrap();
+    let file = fs::File::options()
+        .append(true)
+        .open(directory.0.join("now"))
+        .unwrap();
+    let earlier = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    file.set_modified(earlier).unwrap();
+    let mut again = directory.open("?rotate-every=1h");
+    again.write(b"two\n", &queue).unwrap();
+    let names = directory.names();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(directory.read(&names[1]), b"one\n");
+    assert_eq!(directory.read("now"), b"two\n");
+}
+
+#[test]
+fn each_batch_is_a_frame_that_can_be_read_by_itself() {
+    let directory = Directory::new("compressed");
+    let mut file = directory.open("?zstd=on");
+    let queue = Queue::alone();
+    let one = "ipvs_real_server,address=10.0.0.1 connections=1i 1\n".repeat(1000);
+    file.write(one.as_bytes(), &queue).unwrap();
+    let first = directory.read("now").len();
+    file.write(b"two\n", &queue).unwrap();
+    let all = directory.read("now");
+    assert!(first * 100 < one.len(), "{first}");
+    let text = zstd::decode_all(&all[..]).unwrap();
+    assert_eq!(text, format!("{one}two\n").into_bytes());
+    assert_eq!(zstd::decode_all(&all[first..]).unwrap(), b"two\n");
+    assert_eq!(queue.counts().0.written, 1001);
+}
+
+#[test]
+fn what_is_not_understood_is_refused() {
+    for wrong in [
+        "",
+        "?zstd=on",
+        "/a?zstd",
+        "/a?rotate-size=x",
+        "/a?b",
+        "/a?rotate-every=1ms",
+    ] {
+        assert!(wrong.parse::<super::Place>().is_err(), "{wrong}");
+    }
+}
