@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use filter::filter;
-use values::{host, period, tag};
+use values::{host, period, size, tag};
 
 use crate::{
     manual::{Completions, Man},
@@ -158,6 +158,9 @@ pub struct Run {
     /// May be repeated
     #[arg(long, value_name = "OUTPUT", default_value = "stdout")]
     pub output: Vec<Target>,
+    /// How much may wait for each output, such as 64MiB; beyond that the oldest tick gives way
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub output_queue: usize,
     /// Whose names the metrics for Prometheus have
     #[arg(long, value_enum, value_name = "NAMES", default_value_t = Names::Native)]
     pub prometheus_compat: Names,

@@ -89,7 +89,7 @@ impl Daemon {
         privileges::lift_memory_limit();
         // Before there is another thread: privileges belong to threads.
         give_up_privileges(&options, &mut samplers)?;
-        let sinks = Sinks::open(&options.output)
+        let sinks = Sinks::open(&options.output, options.output_queue)
             .map_err(|(target, error)| Failure::Output { target, error })?;
         let now = Moment::now();
         Ok(Self {

@@ -11,12 +11,12 @@ use crate::support::{
 };
 
 /// A network namespace that is a director by itself: service and real server on its own loopback.
-struct Director {
+pub(crate) struct Director {
     name: &'static str,
 }
 
 impl Director {
-    fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         sh(&format!("ip netns add {name}"));
         for line in "ip link set lo up
             ip addr add 10.9.0.1/32 dev lo
@@ -35,7 +35,7 @@ impl Director {
         Self { name }
     }
 
-    fn connect(&self, count: usize) {
+    pub(crate) fn connect(&self, count: usize) {
         inside(self.name, move || {
             for _ in 0..count {
                 TcpStream::connect("10.9.0.1:80").expect("connecting");

@@ -38,7 +38,7 @@ const CONFIGURATION: &str = "\
     -a -f 7 -6 -r [fd00:1::1]:0 -g
     -A -t 10.0.0.1:81 -s rr";
 
-fn configure() {
+pub(crate) fn configure() {
     network::ready();
     for line in CONFIGURATION.lines() {
         ipvsadm(line);

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what a live sampler costs, as one Markdown table.
 //!
-//! The host's part is the bench `live` of ipvs-sampler, the guest's the test target `measure`. Each
+//! The host's part is the benches `live` and `output` of ipvs-sampler, the guest's the test target `measure`. Each
 //! prints lines of the form `measured: WHAT | FIGURE | TARGET`.
 
 use std::{
@@ -55,7 +55,13 @@ fn on_host(workspace: &Workspace, rows: &mut Rows) -> Result<()> {
     let object = ebpf::build(workspace)?;
     progress("measuring on the host");
     let mut child = exec::cargo()
-        .args(["bench", "--quiet", "--package=ipvs-sampler", "--bench=live"])
+        .args([
+            "bench",
+            "--quiet",
+            "--package=ipvs-sampler",
+            "--bench=live",
+            "--bench=output",
+        ])
         .env("IPVS_SAMPLER_EBPF_OBJECT", object)
         .stdout(Stdio::piped())
         .spawn()

@@ -23,6 +23,7 @@ mod package;
 mod paths;
 mod plan;
 mod qemu;
+mod servers;
 mod setup;
 mod sources;
 mod summary;
@@ -57,7 +58,8 @@ enum Verb {
     PackageTest(package::Args),
     /// Boot a kernel with a configured director and traffic, and watch ipvs-sampler there
     Lab(lab::Args),
-    /// Run the host's tests, the kernel tests on each kernel, then those of the packages
+    /// Run the host's tests, those against real servers, the kernel tests on each kernel, then those of
+    /// the packages
     Test(test::Args),
     /// Measure what a live sampler costs, here and in a guest, and print a table
     Bench(bench::Args),

@@ -1,8 +1,9 @@
-//! `cargo xtask test`: the host's tests, the kernel tests inside each kernel, then the packages.
+//! `cargo xtask test`: the host's tests, those against real servers, the kernel tests inside each kernel,
+//! then the packages.
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::{Mutex, PoisonError, atomic::AtomicBool},
     thread,
 };
@@ -16,7 +17,7 @@ use crate::{
     kernel::{Kernel, Series},
     package,
     paths::Workspace,
-    setup,
+    servers, setup,
     summary::Counts,
     terminal,
 };
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut reports = Vec::new();
     if args.kernels.is_empty() {
         reports.push(on_host(args)?);
+        reports.push(with_servers(args)?);
     }
     let interrupted = terminal::interruption()?;
     if !args.host_only {
@@ -58,12 +60,45 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     conclude(&reports)
 }
 
-/// `cargo test` of the default members, counted.
+/// `cargo test` of the default members.
 fn on_host(args: &Args) -> Result<Report> {
     progress("testing on the host");
-    let mut child = exec::cargo()
-        .args(["test", "--no-fail-fast"])
-        .args(&args.filter)
+    let outcome = counted(
+        exec::cargo()
+            .args(["test", "--no-fail-fast"])
+            .args(&args.filter),
+    )?;
+    Ok(Report {
+        place: "host".to_owned(),
+        outcome,
+    })
+}
+
+/// The tests against real servers, where these can be had.
+fn with_servers(args: &Args) -> Result<Report> {
+    progress("testing against real servers");
+    let outcome = match servers::get() {
+        Ok(dir) => counted(
+            exec::cargo()
+                .args(["test", "--no-fail-fast"])
+                .args(["--package=ipvs-sampler-tests", "--test=servers"])
+                .args(&args.filter)
+                .env(servers::VARIABLE, dir),
+        )?,
+        Err(error) if servers::required() => {
+            Outcome::Broke(Counts::default(), format!("{error:#}"))
+        }
+        Err(error) => Outcome::NotAvailable(format!("{error:#}")),
+    };
+    Ok(Report {
+        place: "servers".to_owned(),
+        outcome,
+    })
+}
+
+/// Runs `cargo test` and counts what it says.
+fn counted(command: &mut Command) -> Result<Outcome> {
+    let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;
@@ -77,12 +112,10 @@ fn on_host(args: &Args) -> Result<Report> {
         println!("{line}");
         counts.line(&line);
     }
-    let place = "host".to_owned();
-    let outcome = match child.wait()? {
+    Ok(match child.wait()? {
         status if status.success() || counts.failed > 0 => Outcome::Ran(counts),
         status => Outcome::Broke(counts, format!("`cargo test` failed ({status})")),
-    };
-    Ok(Report { place, outcome })
+    })
 }
 
 fn in_kernels(args: &Args, workspace: &Workspace, interrupted: &AtomicBool) -> Result<Vec<Report>> {

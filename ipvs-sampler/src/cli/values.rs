@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Host;
-use crate::schema::is_tag;
+use crate::{schema::is_tag, sink::bytes};
 
 pub(super) fn host(text: &str) -> Result<Host, String> {
     match text {
@@ -24,6 +24,10 @@ pub(super) fn tag(text: &str) -> Result<(String, String), String> {
         return Err(format!("{name} is a tag or a name of its own already"));
     }
     Ok((name.into(), value.into()))
+}
+
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    usize::try_from(bytes(text)?).map_err(|_| "is more than this machine can address".into())
 }
 
 /// Shortest period: below it a tick would take longer than it lasts.

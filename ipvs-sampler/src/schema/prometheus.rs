@@ -267,6 +267,11 @@ pub const OUTPUT: [(&str, Metric, &str); sampler::OUTPUT_FIELDS] = [
         "lines given up: nobody took them in time",
     ),
     (
+        "lines_queued",
+        Counter("lines_queued"),
+        "lines, or samples of a page, that were handed over to the output",
+    ),
+    (
         "lines_rejected",
         Counter("lines_rejected"),
         "lines that the other side refused for good",

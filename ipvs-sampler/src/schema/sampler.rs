@@ -97,12 +97,13 @@ pub const OUTPUT_MEASUREMENT: &str = "ipvs_sampler_output";
 pub const OUTPUT_TAG: &str = "output";
 
 /// How many fields it has, as [`FIELDS`].
-pub const OUTPUT_FIELDS: usize = 6;
+pub const OUTPUT_FIELDS: usize = 7;
 
 /// The fields about one output, sorted by name. Counts are since the start.
 #[must_use]
 pub fn output_fields(report: &sink::Report<'_>) -> [(&'static str, Value<'static>); OUTPUT_FIELDS] {
     let sink::Counts {
+        queued,
         written,
         dropped,
         rejected,
@@ -112,6 +113,7 @@ pub fn output_fields(report: &sink::Report<'_>) -> [(&'static str, Value<'static
     [
         ("bytes_waiting", Value::Unsigned(report.waiting as u64)),
         ("lines_dropped", Value::Unsigned(dropped)),
+        ("lines_queued", Value::Unsigned(queued)),
         ("lines_rejected", Value::Unsigned(rejected)),
         ("lines_written", Value::Unsigned(written)),
         ("requests_refused", optional(refused)),

@@ -8,6 +8,7 @@ mod page;
 mod prometheus;
 mod queue;
 mod retry;
+mod size;
 mod stream;
 mod target;
 
@@ -21,12 +22,10 @@ use std::{
 pub use page::{PageFormat, Pages, Wanted};
 pub use queue::Counts;
 use queue::{Queue, lines};
+pub use size::bytes;
 use target::Opened;
 pub use target::Target;
 use tokio::sync::Notify;
-
-/// How many bytes may wait for a slow reader. Above that the oldest batch goes, and is counted.
-const MOST_BYTES_WAITING: usize = 64 * 1024 * 1024;
 
 /// What can be written to. It heals what can be healed, counts what is lost, and returns only what
 /// ends the program.
@@ -57,7 +56,11 @@ pub struct Sinks {
     pages: Arc<Pages>,
     /// They are not written to any more, but may not have finished what waits.
     former: Vec<Sink>,
+    /// Samples that servers gave up which are no more.
+    dropped_formerly: u64,
     failed: Arc<Notify>,
+    /// How many bytes may wait for each of them. Above that the oldest batch goes, and is counted.
+    most_bytes: usize,
 }
 
 /// A writer on a thread of its own behind a bounded queue.
@@ -80,17 +83,19 @@ pub struct Report<'a> {
 }
 
 impl Sinks {
-    /// Opens all targets and starts writing to them.
+    /// Opens all targets and starts writing to them; at most so many bytes wait for each.
     ///
     /// # Errors
     /// Which one cannot be opened, and why.
-    pub fn open(targets: &[Target]) -> Result<Self, (String, io::Error)> {
+    pub fn open(targets: &[Target], most_bytes: usize) -> Result<Self, (String, io::Error)> {
         let mut sinks = Self {
             sinks: Vec::new(),
             servers: Vec::new(),
             former: Vec::new(),
+            dropped_formerly: 0,
             pages: Arc::default(),
             failed: Arc::default(),
+            most_bytes,
         };
         sinks.change_to(targets)?;
         Ok(sinks)
@@ -110,7 +115,8 @@ impl Sinks {
             let opened = target.open(&self.pages).and_then(|opened| {
                 match opened {
                     Opened::Lines(output) => {
-                        let mut sink = Sink::new(label.clone(), output, &self.failed)?;
+                        let mut sink =
+                            Sink::new(label.clone(), output, &self.failed, self.most_bytes)?;
                         sink.standard_output = target.is_standard_output();
                         sinks.push(sink);
                     }
@@ -127,7 +133,10 @@ impl Sinks {
         let gone = self
             .servers
             .extract_if(.., |(label, _)| !labels.contains(label));
-        gone.for_each(|(_, server)| server.close());
+        for (_, server) in gone {
+            server.close();
+            self.dropped_formerly += server.counts().dropped;
+        }
         self.sinks.append(&mut sinks);
         self.servers.append(&mut servers);
         Ok(())
@@ -176,7 +185,8 @@ impl Sinks {
         let counts = self.reports().map(|report| report.counts);
         let former = self.former.iter().map(|sink| sink.queue.counts().0);
         let counts = counts.chain(former);
-        counts.map(|counts| counts.dropped + counts.rejected).sum()
+        let dropped: u64 = counts.map(|counts| counts.dropped + counts.rejected).sum();
+        dropped + self.dropped_formerly
     }
 
     /// Files are to be opened anew: somebody has moved them away.
@@ -224,8 +234,13 @@ impl Sinks {
 }
 
 impl Sink {
-    fn new(label: String, output: Box<dyn Output>, failed: &Arc<Notify>) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(MOST_BYTES_WAITING, Arc::clone(failed)));
+    fn new(
+        label: String,
+        output: Box<dyn Output>,
+        failed: &Arc<Notify>,
+        most_bytes: usize,
+    ) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(most_bytes, Arc::clone(failed)));
         let shared = Arc::clone(&queue);
         thread::Builder::new()
             .name("output".into())
@@ -294,13 +309,15 @@ mod tests {
 
     fn sinks(outputs: Vec<Box<dyn Output>>) -> Sinks {
         let failed = Arc::default();
-        let sink = |output| Sink::new("test".into(), output, &failed).unwrap();
+        let sink = |output| Sink::new("test".into(), output, &failed, usize::MAX).unwrap();
         Sinks {
             sinks: outputs.into_iter().map(sink).collect(),
             servers: Vec::new(),
             pages: Arc::default(),
             former: Vec::new(),
+            dropped_formerly: 0,
             failed,
+            most_bytes: usize::MAX,
         }
     }
 

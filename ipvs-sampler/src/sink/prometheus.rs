@@ -115,7 +115,11 @@ impl Server {
 
     /// What became of the samples that were asked for.
     pub(super) fn counts(&self) -> Counts {
-        *self.shared.counts()
+        let counts = *self.shared.counts();
+        Counts {
+            queued: counts.written + counts.dropped,
+            ..counts
+        }
     }
 
     /// Takes no more connections.

@@ -33,6 +33,8 @@ struct State {
 /// What became of an output's lines since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Lines handed over. What is neither written nor dropped nor rejected of them waits.
+    pub queued: u64,
     /// Lines that the other side, or the system for it, has taken.
     pub written: u64,
     /// Lines given up: the queue was full, the disk was full, or nobody took the datagram.
@@ -231,6 +233,7 @@ impl Queue {
 impl State {
     fn add(&mut self, batch: Vec<u8>, most_bytes: usize) {
         self.bytes += batch.len();
+        self.counts.queued += lines(&batch);
         self.batches.push_back(batch);
         while self.bytes > most_bytes {
             let Some(oldest) = self.batches.pop_front() else {
@@ -260,7 +263,7 @@ mod tests {
             queue.push(&mut batch.as_bytes().to_vec());
         }
         let (counts, waiting) = queue.counts();
-        assert_eq!((counts.dropped, waiting), (2, 6));
+        assert_eq!((counts.queued, counts.dropped, waiting), (5, 2, 6));
         let mut batch = Vec::new();
         assert!(queue.take(&mut batch));
         assert_eq!(batch, b"c\n");

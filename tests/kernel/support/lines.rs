@@ -97,7 +97,10 @@ impl Line {
             "ipvs_sampler" => assert!(tags.is_empty(), "{text}"),
             "ipvs_sampler_output" => {
                 assert_eq!(tags, "output", "{text}");
-                let expected = "bytes_waiting lines_dropped lines_rejected lines_written retries";
+                // An output that is asked has refused some, or none.
+                let fields = fields.replace("requests_refused ", "");
+                let expected =
+                    "bytes_waiting lines_dropped lines_queued lines_rejected lines_written retries";
                 assert_eq!(fields, expected, "{text}");
             }
             other => panic!("unknown measurement {other}: {text}"),

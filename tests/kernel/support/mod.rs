@@ -4,6 +4,7 @@
 pub(crate) mod btf;
 pub(crate) mod ipvsadm;
 pub(crate) mod lines;
+pub(crate) mod metrics;
 pub(crate) mod network;
 pub(crate) mod sampler;
 pub(crate) mod traffic;

@@ -6,7 +6,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -14,15 +14,14 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use super::tools;
-use crate::{exec, paths::Workspace};
+use crate::{exec, paths::Workspace, servers};
 
 /// Series of a director, which a test of the alert rules makes up.
 const ALERTS: &str = include_str!("alerts.yml");
 
 /// promtool takes configuration and rules, the rules do what they should, and every query is PromQL.
 pub(crate) fn prometheus_takes_everything(workspace: &Workspace) -> Result<()> {
-    let promtool = tools::get("prometheus", "promtool")?;
+    let servers = servers::get()?;
     let dir = tempfile::TempDir::with_prefix("ipvs-sampler-promtool-")?;
     let examples = workspace.root.join("packaging/examples");
     for file in ["prometheus.yml", "prometheus-rules.yml"] {
@@ -46,7 +45,7 @@ pub(crate) fn prometheus_takes_everything(workspace: &Workspace) -> Result<()> {
         ["check", "rules", "dashboard.yml"],
         ["test", "rules", "alerts.yml"],
     ] {
-        let mut command = Command::new(&promtool);
+        let mut command = servers::command(&servers, "promtool");
         exec::capture(command.args(arguments).current_dir(dir.path()))?;
     }
     Ok(())
@@ -54,7 +53,7 @@ pub(crate) fn prometheus_takes_everything(workspace: &Workspace) -> Result<()> {
 
 /// An InfluxDB answers every query with series, and sums with the right sum.
 pub(crate) fn influxdb_answers_every_query(workspace: &Workspace) -> Result<()> {
-    let server = Server::start(&tools::get("influxdb", "influxd")?)?;
+    let server = Server::start(&servers::get()?)?;
     server.ask("CREATE DATABASE ipvs")?;
     server.post("/write?db=ipvs", &lines()?)?;
     let board = "ipvs-sampler-influxdb.json";
@@ -183,7 +182,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(program: &Path) -> Result<Self> {
+    fn start(servers: &Path) -> Result<Self> {
         let dir = tempfile::TempDir::with_prefix("ipvs-sampler-influxdb-")?;
         let at = dir.path().display();
         let [port, other] = [free_port()?, free_port()?];
@@ -194,7 +193,7 @@ impl Server {
         );
         let path = dir.path().join("influxdb.conf");
         fs::write(&path, configuration)?;
-        let child = Command::new(program)
+        let child = servers::command(servers, "influxd")
             .arg("-config")
             .arg(&path)
             .stdout(Stdio::null())

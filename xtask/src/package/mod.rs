@@ -8,7 +8,6 @@ mod dashboards;
 mod files;
 mod plain;
 mod root;
-mod tools;
 
 use std::sync::atomic::AtomicBool;
 

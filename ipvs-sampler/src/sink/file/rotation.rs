@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::clock::Moment;
+use crate::{clock::Moment, sink::bytes};
 
 /// How many former files stay unless told otherwise.
 const KEEP: usize = 10;
@@ -34,7 +34,9 @@ impl Rotation {
     /// One part of the output's name.
     pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
-            "rotate-size" => self.most_bytes = Some(bytes(value)?),
+            "rotate-size" => {
+                self.most_bytes = Some(bytes(value).map_err(|why| format!("rotate-size: {why}"))?);
+            }
             "rotate-every" => {
                 let every = humantime::parse_duration(value)
                     .map_err(|error| format!("rotate-every: {error}; write it like 1h"))?;
@@ -142,32 +144,9 @@ fn is_time(suffix: &str) -> bool {
         && (number.is_empty() || number.strip_prefix('.').is_some_and(digits))
 }
 
-/// `100MiB`, `2GiB`, `64KiB` or a number of bytes.
-fn bytes(text: &str) -> Result<u64, String> {
-    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let unit = units
-        .iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
-    let (number, shift) = unit.unwrap_or((text, 0));
-    let number = number.parse::<u64>().ok();
-    number
-        .and_then(|number| number.checked_mul(1 << shift))
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| format!("rotate-size: {text:?} is no size; write it like 100MiB or 2GiB"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{bytes, is_time};
-
-    #[test]
-    fn sizes_have_binary_units() {
-        assert_eq!(bytes("100MiB"), Ok(100 << 20));
-        assert_eq!(bytes("4096"), Ok(4096));
-        for wrong in ["", "0", "MiB", "1MB", "-1KiB", "99999999999GiB"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
+    use super::is_time;
 
     #[test]
     fn only_files_with_a_time_are_forerunners() {

@@ -161,6 +161,8 @@ fn format<'a>(accept: impl Iterator<Item = &'a str>) -> PageFormat {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Answer, PageFormat, Refusal, format, parse};
 
     fn answer(head: &str) -> Answer {
@@ -254,6 +256,27 @@ mod tests {
         ] {
             let found = format([accept].into_iter()) == PageFormat::OpenMetrics;
             assert_eq!(found, open_metrics, "{accept}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_head_is_longer_than_what_came(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            begin in 0_usize..40,
+        ) {
+            let mut text = b"GET /metrics HTTP/1.1\r\nAccept: ;q==,;\r\n\r\n"[..begin].to_vec();
+            text.extend_from_slice(&bytes);
+            if let Some(request) = parse(&text) {
+                prop_assert!(request.length <= text.len());
+            }
+        }
+
+        #[test]
+        fn any_accept_has_an_answer(accept in "[ -~]{0,80}") {
+            let found = format([accept.as_str()].into_iter());
+            let named = accept.to_ascii_lowercase().contains("application/openmetrics-text");
+            prop_assert!(named || found == PageFormat::Text);
         }
     }
 }

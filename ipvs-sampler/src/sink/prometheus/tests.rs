@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{LIMITS, Limits, Server};
-use crate::sink::page::Pages;
+use crate::sink::{Sinks, page::Pages};
 
 const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 /// Long enough for anything that happens at all.
@@ -357,4 +357,39 @@ fn an_address_that_is_taken_is_an_error_at_once_and_free_after_the_end() {
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     drop(server);
     Server::open(&address, pages).unwrap();
+}
+
+#[test]
+fn two_addresses_have_the_same_pages_and_lines_do_not_pile_up() {
+    let target = "prometheus://127.0.0.1:0".parse().unwrap();
+    let other = "prometheus://:0".parse().unwrap();
+    let sinks = Sinks::open(&[target, other], usize::MAX).unwrap();
+    publish(sinks.pages().unwrap(), "one 1\n");
+    for (_, server) in &sinks.servers {
+        let mut stream = connect(server);
+        stream.write_all(METRICS.as_bytes()).unwrap();
+        assert_eq!(answer(&mut stream, true).1, "one 1\n");
+    }
+    eventually("both have counted", || {
+        sinks.reports().all(|report| report.counts.written == 2)
+    });
+    let mut batch = b"line\n".to_vec();
+    sinks.push(&mut batch);
+    assert!(batch.is_empty());
+    sinks.close(LONG).unwrap();
+}
+
+#[test]
+fn a_server_that_is_no_more_wanted_frees_its_address() {
+    let stays = "prometheus://127.0.0.1:0".parse().unwrap();
+    let goes = "prometheus://:0".parse().unwrap();
+    let mut sinks = Sinks::open(&[stays, goes], usize::MAX).unwrap();
+    let address = sinks.servers[1].1.listener.local_addr().unwrap();
+    sinks
+        .change_to(&["prometheus://127.0.0.1:0".parse().unwrap()])
+        .unwrap();
+    assert_eq!(sinks.reports().count(), 1);
+    let new = format!("prometheus://{address}").parse().unwrap();
+    sinks.change_to(&[new]).unwrap();
+    assert_eq!(sinks.servers[0].1.listener.local_addr().unwrap(), address);
 }
