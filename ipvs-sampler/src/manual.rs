@@ -42,7 +42,7 @@ fn subcommands() -> Vec<&'static str> {
 }
 
 /// Exit codes and what they mean, for the manual.
-const EXIT_STATUS: [(&str, &str); 7] = [
+const EXIT_STATUS: [(&str, &str); 8] = [
     ("0", "Done, or the reader of standard output went away."),
     ("2", "Wrong usage."),
     (
@@ -52,6 +52,10 @@ const EXIT_STATUS: [(&str, &str); 7] = [
     ),
     ("70", "A bug."),
     ("74", "The output failed."),
+    (
+        "75",
+        "What is needed takes privileges that were given up: to be started again.",
+    ),
     ("77", "Not permitted."),
     ("78", "The configuration is wrong."),
 ];

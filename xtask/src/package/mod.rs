@@ -39,39 +39,44 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     conclude(&reports(&Workspace::find()?, &interrupted)?)
 }
 
-/// Makes packages and tests them.
+/// Makes packages and tests them. What cannot be made is a report, too: others have theirs already.
 pub(crate) fn reports(workspace: &Workspace, interrupted: &AtomicBool) -> Result<Vec<Report>> {
-    let dist = dist::make(workspace)?;
-    progress("testing packages");
-    let files = Report {
-        place: "dist".into(),
-        outcome: Outcome::Ran(files::check(workspace, &dist)?),
+    let dist = match dist::make(workspace) {
+        Ok(dist) => dist,
+        Err(error) => return Ok(vec![report("dist", broke(&error))]),
     };
+    progress("testing packages");
+    let files = report("dist", Outcome::Ran(files::check(workspace, &dist)));
     if !rustix::process::geteuid().is_root() {
         let reason = "a Debian root is made by root only: run `cargo xtask package-test` as root";
-        let package = Report {
-            place: "package".into(),
-            outcome: Outcome::NotAvailable(reason.into()),
-        };
-        return Ok(vec![files, package]);
+        let skipped = report("package", Outcome::NotAvailable(reason.into()));
+        return Ok(vec![files, skipped]);
     }
-    let root = root::get()?;
-    let package = Report {
-        place: "package".into(),
-        outcome: ran(plain::check(&root, &dist)),
+    let root = match root::get() {
+        Ok(root) => root,
+        Err(error) => return Ok(vec![files, report("package", broke(&error))]),
     };
-    let systemd = Report {
-        place: "systemd".into(),
-        outcome: boot::check(&root, &dist, interrupted)?,
+    let plain = match plain::check(&root, &dist) {
+        Ok(counts) => Outcome::Ran(counts),
+        Err(error) => broke(&error),
     };
-    Ok(vec![files, package, systemd])
+    let booted = boot::check(&root, &dist, interrupted)?;
+    Ok(vec![
+        files,
+        report("package", plain),
+        report("systemd", booted),
+    ])
 }
 
-fn ran(counts: Result<Counts>) -> Outcome {
-    match counts {
-        Ok(counts) => Outcome::Ran(counts),
-        Err(error) => Outcome::Broke(Counts::default(), format!("{error:#}")),
+fn report(place: &str, outcome: Outcome) -> Report {
+    Report {
+        place: place.into(),
+        outcome,
     }
+}
+
+fn broke(error: &anyhow::Error) -> Outcome {
+    Outcome::Broke(Counts::default(), format!("{error:#}"))
 }
 
 #[cfg(test)]
