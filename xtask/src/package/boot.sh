@@ -19,7 +19,8 @@ as_it_comes_it_starts_and_waits_for_ipvs() {
     # Returns when the sampler said that it is ready.
     systemctl start ipvs-sampler
     expect active active "$(systemctl is-active ipvs-sampler)"
-    status_has waiting
+    # Told in a message of its own, just after.
+    eventually status_has waiting
     # And serves its metrics on this machine, and nowhere else.
     page 127.0.0.1 | grep '^ipvs_sampler_mode_info{.*mode="waiting"'
     expect listeners 127.0.0.1:9117 "$(ss -H -l -t -n | awk '{ print $4 }')"
@@ -80,7 +81,7 @@ it_has_no_more_rights_than_the_unit_leaves_it() {
 asked_to_it_keeps_only_what_netlink_takes() {
     echo 'privileges = "least"' >>/etc/ipvs-sampler/config.toml
     systemctl restart ipvs-sampler
-    status_has live
+    eventually status_has live
     expect 'effective' $((1 << 12)) "$((0x$(of CapEff)))"
     expect 'permitted' $((1 << 12)) "$((0x$(of CapPrm)))"
     expect 'ambient' 0 "$((0x$(of CapAmb)))"
@@ -108,13 +109,13 @@ a_reload_reads_its_configuration_and_opens_its_files_anew() {
 one_that_hangs_is_started_again() {
     local process
     mkdir -p /run/systemd/system/ipvs-sampler.service.d
-    printf '[Service]\nWatchdogSec=4\nRestartSec=1\nTimeoutAbortSec=5\n' \
+    printf '[Service]\nWatchdogSec=6\nRestartSec=1\nTimeoutAbortSec=5\n' \
         >/run/systemd/system/ipvs-sampler.service.d/test.conf
     systemctl daemon-reload
     systemctl restart ipvs-sampler
     process=$(property MainPID)
     # While it turns, it is left alone.
-    sleep 6
+    sleep 8
     expect NRestarts 0 "$(property NRestarts)"
     kill -STOP "$process"
     eventually was_restarted
