@@ -173,15 +173,13 @@ impl Sources {
         }
     }
 
+    /// What a variable says; an empty one says nothing.
     fn variable(&self, name: &str) -> Option<&str> {
-        let variable = |(known, value): &'_ (String, String)| {
-            (known.strip_prefix(PREFIX) == Some(name) && !value.is_empty()).then_some(())
-        };
-        let found = self.variables.iter().find(|pair| variable(pair).is_some());
-        found.map(|(_, value)| value.as_str())
+        let mut variables = self.variables.iter();
+        let (_, value) = variables.find(|(known, _)| known.strip_prefix(PREFIX) == Some(name))?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// What variables say; an empty one says nothing.
     fn variable_settings(&self, options: &Command) -> Vec<Setting> {
         let keys = keys(options).map(|key| (key, key.replace('-', "_").to_uppercase()));
         keys.filter_map(|(key, name)| {

@@ -145,7 +145,11 @@ impl Daemon {
             for sampler in &mut self.samplers {
                 sampler.missed(missed);
             }
-            self.schedule.set_resolution(resolution(&self.samplers));
+            let resolution = resolution(&self.samplers);
+            self.schedule.set_resolution(resolution);
+            if let Some(pages) = self.sinks.pages() {
+                pages.set_period(resolution.unwrap_or(self.options.interval));
+            }
             deadline = self.schedule.next(now.wall);
             match self.wait(events, &mut deadline).await? {
                 Event::Tick => due = self.schedule.due(Moment::now().wall),
@@ -353,8 +357,8 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
     privileges::drop_others(options.user.as_ref(), keep, || {
         samplers.iter_mut().all(Sampler::works)
     })?;
-    if options.privileges == Privileges::Least {
-        samplers.iter_mut().for_each(Sampler::seal);
+    for sampler in samplers {
+        sampler.gave_up_privileges(options.privileges == Privileges::Least);
     }
     Ok(())
 }

@@ -3,13 +3,13 @@
 use std::{
     io::{self, Write as _},
     sync::atomic::{AtomicU8, Ordering},
-    time::SystemTime,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use clap::ValueEnum;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::encode::append_json_text;
+use crate::{clock::Moment, encode::append_json_text};
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,7 +55,7 @@ impl Log for StandardError {
             .find(|format| **format as u8 == number)
             .unwrap_or(&Format::Text);
         let message = record.args().to_string();
-        let line = line(format, record.level(), &message, SystemTime::now());
+        let line = line(format, record.level(), &message, Moment::now().wall);
         // Nobody is left to tell when standard error is closed.
         let _ = io::stderr().write_all(&line);
     }
@@ -63,7 +63,8 @@ impl Log for StandardError {
     fn flush(&self) {}
 }
 
-fn line(format: Format, level: Level, message: &str, now: SystemTime) -> Vec<u8> {
+/// `now` is in ns since 1970.
+fn line(format: Format, level: Level, message: &str, now: i64) -> Vec<u8> {
     let label = match (format, level) {
         (Format::Json, _) => return json(level, message, now),
         (Format::Text, Level::Error) => "ipvs-sampler: error: ",
@@ -80,8 +81,9 @@ fn line(format: Format, level: Level, message: &str, now: SystemTime) -> Vec<u8>
     format!("{label}{message}\n").into_bytes()
 }
 
-fn json(level: Level, message: &str, now: SystemTime) -> Vec<u8> {
-    let time = humantime::format_rfc3339_millis(now);
+fn json(level: Level, message: &str, now: i64) -> Vec<u8> {
+    let since_1970 = Duration::from_nanos(u64::try_from(now).unwrap_or(0));
+    let time = humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970);
     let level = level.as_str().to_lowercase();
     let mut line = format!(r#"{{"time":"{time}","level":"{level}","message":"#).into_bytes();
     append_json_text(&mut line, message);
@@ -91,15 +93,13 @@ fn json(level: Level, message: &str, now: SystemTime) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use log::Level;
 
     use super::{Format, line};
 
     #[test]
     fn a_message_is_one_line_in_each_format() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let now = 1_700_000_000_123_000_000;
         let line = |format| {
             let line = line(format, Level::Warn, "no \"dump\"\nthis time", now);
             String::from_utf8(line).unwrap()

@@ -16,6 +16,7 @@ use crate::{
     health::{Health, Mode, Report},
     model::{Around, Arrivals, Crosscheck, Ledger, Readings, Selection, Snapshot, slots_end},
     schema::{self, FieldSet},
+    sink::Target,
     source::{
         kernel::Conditions,
         namespace::Namespace,
@@ -170,6 +171,7 @@ impl Sampler {
         }
         let complete = due == Due::Interval && fresh;
         match (complete, &self.mode) {
+            _ if !self.has_readers() => {}
             (true, _) => self.print_all(&now, batch),
             (false, Mode::Live) => self.print_changed(&now, batch),
             (false, _) => self.print_scheduled(&now, batch),
@@ -218,9 +220,11 @@ impl Sampler {
         self.select(true);
     }
 
-    /// What starting a probe takes is given up after this: where a new one is needed, a tick fails.
-    pub fn seal(&mut self) {
-        self.sealed = true;
+    /// Privileges were given up; `sealed`: those that starting a probe takes, too. Where a new one is
+    /// needed, a tick fails from then on.
+    pub fn gave_up_privileges(&mut self, sealed: bool) {
+        self.conditions.take_capabilities_as_they_are();
+        self.sealed = sealed;
     }
 
     /// Whether what it has open can be used with the privileges in effect.
@@ -350,7 +354,7 @@ impl Sampler {
             self.events.update(probe);
             self.ledger.read_all(|slot| probe.connections(slot));
             self.apply_changes();
-            if self.mode != Mode::Live {
+            if self.mode != Mode::Live && self.has_readers() {
                 self.print_departed(batch);
             }
             self.ledger.inherit(&mut self.spare, &self.snapshot);
@@ -398,6 +402,11 @@ impl Sampler {
             &fields,
             now.wall,
         );
+    }
+
+    /// Whether lines go anywhere. Where only pages are asked for, none is written.
+    fn has_readers(&self) -> bool {
+        self.options.output.iter().any(Target::takes_lines)
     }
 
     fn report(&self) -> Report<'_> {

@@ -185,7 +185,7 @@ fn what_was_counted_before_a_scrape_is_in_it() {
 #[test]
 fn what_is_deleted_vanishes_and_what_is_new_comes() {
     snapshot::configure();
-    let sampler = Sampler::live("--interval 500ms --output stdout --output prometheus://:9117");
+    let sampler = Sampler::live(SCRAPED);
     let about = |page: &Page, address: &str| {
         let samples = page.samples.keys();
         let mut of = samples
@@ -366,6 +366,22 @@ fn network_namespaces_are_told_apart_by_a_label() {
         }
     }
     drop(sampler);
+}
+
+#[test]
+fn a_page_has_what_is_asked_for_and_nothing_else() {
+    snapshot::configure();
+    for (choice, services, destinations) in [
+        ("--include destination=10.1.0.2", 0, 3),
+        ("--exclude port=80", 8, 9),
+    ] {
+        let sampler = Sampler::live(&format!("{SCRAPED} {choice}"));
+        let page = metrics::scrape(PORT);
+        let rows = |name: &str| page.of(&format!("{name}_connections_total")).len();
+        assert_eq!(rows("ipvs_virtual_server"), services, "{choice}");
+        assert_eq!(rows("ipvs_real_server"), destinations, "{choice}");
+        drop(sampler);
+    }
 }
 
 #[test]

@@ -90,6 +90,7 @@ fn serving<T>(page: &Prometheus, work: impl FnOnce(u16) -> T) -> T {
     let target = format!("prometheus://:{port}");
     let sinks = Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
     let pages = sinks.pages().expect("an output for pages");
+    pages.set_period(Duration::from_millis(50));
     let done = AtomicBool::new(false);
     /// Also when the work panics: the scope waits for the thread.
     struct Done<'a>(&'a AtomicBool);

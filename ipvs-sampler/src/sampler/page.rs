@@ -14,10 +14,7 @@ impl Sampler {
     pub(super) fn add_to_page(&mut self, now: &Moment, page: &mut Prometheus) {
         let style = &self.encoder.style;
         for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
-            if self.has_ended(service.slot) {
-                continue;
-            }
-            if self.selection.service(index) {
+            if self.selection.service(index) && !self.has_ended(service.slot) {
                 let fresh = self.fresh_service(index, service, now);
                 page.service(&ServiceRow::new(&fresh), style);
             }

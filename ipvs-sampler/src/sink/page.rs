@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -44,11 +44,18 @@ pub(super) struct Page {
 /// keep. When clients keep them all there is no new page until one lets go.
 const PAGES: usize = 3;
 
+/// Ticks that are further apart are not worth waiting for: who scrapes would give up first.
+const FURTHEST_TICKS: Duration = Duration::from_secs(5);
+/// Even when ticks are closer, they may be late.
+const LATE: Duration = Duration::from_secs(1);
+
 /// The exchange of pages between the tick and the servers.
 #[derive(Debug, Default)]
 pub struct Pages {
     state: Mutex<State>,
     changed: Condvar,
+    /// How long to wait for the page of the next tick, in ns.
+    patience: AtomicU64,
     /// How many wait, to be seen without the lock: at most ticks nobody does.
     waiting: AtomicUsize,
 }
@@ -106,6 +113,22 @@ impl Pages {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whoever panicked holding it left plain data behind.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the loop: ticks are so far apart.
+    pub fn set_period(&self, period: Duration) {
+        let patience = if period <= FURTHEST_TICKS {
+            period + LATE
+        } else {
+            Duration::ZERO
+        };
+        let nanoseconds = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        self.patience.store(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// For a server: how long to wait for [`Self::next`].
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_nanos(self.patience.load(Ordering::Relaxed))
     }
 
     /// For the tick, before it reads anything: what to make of it. At an interval each format that was ever
@@ -246,6 +269,20 @@ mod tests {
             thread::yield_now();
         }
         handle
+    }
+
+    #[test]
+    fn the_next_tick_is_waited_for_unless_it_is_far_off() {
+        let pages = Pages::default();
+        assert_eq!(pages.patience(), NONE);
+        for (period, patience) in [(100, 1100), (5000, 6000), (5001, 0), (10_000, 0)] {
+            pages.set_period(Duration::from_millis(period));
+            assert_eq!(
+                pages.patience(),
+                Duration::from_millis(patience),
+                "{period}"
+            );
+        }
     }
 
     #[test]

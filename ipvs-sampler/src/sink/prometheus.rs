@@ -36,8 +36,6 @@ pub(super) struct Limits {
     idle: Duration,
     /// For taking an answer.
     write: Duration,
-    /// For the page of the next tick.
-    page: Duration,
 }
 
 const LIMITS: Limits = Limits {
@@ -46,7 +44,6 @@ const LIMITS: Limits = Limits {
     head: Duration::from_secs(5),
     idle: Duration::from_secs(30),
     write: Duration::from_secs(10),
-    page: Duration::from_secs(1),
 };
 
 /// How long to wait when no connection can be accepted, for instance for want of file descriptors.

@@ -45,7 +45,7 @@ pub(super) enum Opened {
 
 const EXPECTED: &str = "expected stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, \
                         udp://HOST:PORT, influx+http://HOST:PORT/?db=NAME, \
-                        influx2+http://HOST:PORT/?org=NAME&bucket=NAME or \
+                        influx2+http://HOST:PORT/?org=NAME&bucket=NAME, \
                         influx3+http://HOST:PORT/?db=NAME (or https), or prometheus://HOST:PORT";
 
 impl Target {
@@ -53,6 +53,12 @@ impl Target {
     #[must_use]
     pub fn is_standard_output(&self) -> bool {
         self.0 == Kind::Stdout
+    }
+
+    /// Whether lines are written to it, as they come.
+    #[must_use]
+    pub fn takes_lines(&self) -> bool {
+        !matches!(self.0, Kind::Prometheus(_))
     }
 
     /// Whether it has a place in the file system, which may be somebody else's.

@@ -169,7 +169,7 @@ impl Conditions {
     pub fn now() -> Self {
         let text = |path| fs::read_to_string(path).ok();
         Self {
-            capabilities: text("/proc/self/status").map_or(0, |status| effective(&status)),
+            capabilities: effective_now(),
             perf_event_paranoid: text("/proc/sys/kernel/perf_event_paranoid"),
             kptr_restrict: text("/proc/sys/kernel/kptr_restrict"),
             lockdown: text("/sys/kernel/security/lockdown"),
@@ -177,6 +177,17 @@ impl Conditions {
             module_btf: fs::exists(MODULE_BTF).unwrap_or(false),
         }
     }
+
+    /// We gave capabilities up ourselves: that is no reason to try again.
+    pub fn take_capabilities_as_they_are(&mut self) {
+        self.capabilities = effective_now();
+    }
+}
+
+/// The effective capabilities of this process, as bits; none, when nobody tells.
+fn effective_now() -> u64 {
+    let status = fs::read_to_string("/proc/self/status");
+    status.map_or(0, |status| effective(&status))
 }
 
 /// Whether IPVS is there in this thread's network namespace, without asking for it by name: that would load

@@ -115,20 +115,22 @@ impl<'a> Connection<'a> {
     fn answer(&mut self, request: &Request) -> io::Result<bool> {
         let keep_alive = request.keep_alive && !self.shared.closed.load(Ordering::Relaxed);
         let refused = match request.answer {
-            Answer::Page(format) => match self.shared.pages.next(format, self.shared.limits.page) {
-                Some((format, page)) => {
-                    let head = head(
-                        "200 OK",
-                        format.content_type(),
-                        "",
-                        page.text.len(),
-                        keep_alive,
-                    );
-                    self.send(head.as_bytes(), &page, request.head_only)?;
-                    return Ok(keep_alive);
+            Answer::Page(format) => {
+                match self.shared.pages.next(format, self.shared.pages.patience()) {
+                    Some((format, page)) => {
+                        let head = head(
+                            "200 OK",
+                            format.content_type(),
+                            "",
+                            page.text.len(),
+                            keep_alive,
+                        );
+                        self.send(head.as_bytes(), &page, request.head_only)?;
+                        return Ok(keep_alive);
+                    }
+                    None => Refusal::NoPage,
                 }
-                None => Refusal::NoPage,
-            },
+            }
             Answer::Refusal(refusal) => refusal,
         };
         self.shared.refuse();

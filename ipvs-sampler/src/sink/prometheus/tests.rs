@@ -20,12 +20,11 @@ const LONG: Duration = Duration::from_secs(60);
 /// Short enough to be waited for.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// Patient with everybody, but not with the next tick, which there is none of.
+/// Patient with everybody.
 const PATIENT: Limits = Limits {
     head: LONG,
     idle: LONG,
     write: LONG,
-    page: Duration::ZERO,
     ..LIMITS
 };
 
@@ -151,11 +150,8 @@ fn a_page_comes_in_the_format_that_is_asked_for() {
 
 #[test]
 fn a_scrape_waits_for_the_next_tick() {
-    let limits = Limits {
-        page: LONG,
-        ..PATIENT
-    };
-    let (server, pages) = serve(limits, "old\n");
+    let (server, pages) = serve(PATIENT, "old\n");
+    pages.set_period(Duration::from_secs(5));
     let mut stream = connect(&server);
     stream.write_all(METRICS.as_bytes()).unwrap();
     // In between the intervals there is a page only when somebody waits.
