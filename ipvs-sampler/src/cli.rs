@@ -9,7 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filter::filter;
 use values::{host, period, size, tag};
 
-use crate::{messages::Format as MessageFormat, model::Filter, privileges::User, sink::Target};
+use crate::{
+    manual::{Completions, Man},
+    messages::Format as MessageFormat,
+    model::Filter,
+    privileges::User,
+    sink::Target,
+};
 
 /// High-rate sampler for Linux IPVS: all services and destinations by netlink, joined with
 /// sub-second connection counts from an eBPF probe, in the metric schema of Telegraf's ipvs input.
@@ -37,6 +43,10 @@ pub enum Command {
     Config(Config),
     /// Say of each source whether it is available here, or why not and what to do
     Doctor(Doctor),
+    /// Print what makes a shell complete this command line
+    Completions(Completions),
+    /// Print a page of the manual, as roff for man(1)
+    Man(Man),
 }
 
 /// `once`.

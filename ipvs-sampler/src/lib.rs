@@ -14,6 +14,7 @@ pub mod events;
 pub mod failure;
 pub mod health;
 pub mod heap;
+pub mod manual;
 pub mod messages;
 pub mod model;
 pub mod privileges;

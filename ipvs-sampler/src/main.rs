@@ -9,7 +9,7 @@ use ipvs_sampler::{
     cli::{Command, Config},
     config::{Configuration, Problem, Sources},
     failure::Failure,
-    messages, run,
+    manual, messages, run,
 };
 
 fn main() -> ExitCode {
@@ -38,6 +38,8 @@ fn act(configuration: Configuration, sources: Sources) -> Result<(), Failure> {
         Command::Once(options) => run::once(options),
         Command::Run(options) => run::run(options.as_ref().clone(), sources, values),
         Command::Doctor(options) => run::doctor(options),
+        Command::Completions(options) => manual::completions(options),
+        Command::Man(options) => manual::man(options),
         Command::Config(Config::Check(options)) => run::check(options, &sources),
         Command::Config(Config::Show(_)) => run::show(&configuration),
     }

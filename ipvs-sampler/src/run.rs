@@ -94,7 +94,7 @@ pub fn doctor(options: &Doctor) -> Result<(), Failure> {
     failure.map_or(Ok(()), Err)
 }
 
-fn print(text: &[u8]) -> Result<(), Failure> {
+pub(crate) fn print(text: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
     let written = output.write_all(text).and_then(|()| output.flush());
     ended(written, "standard output")

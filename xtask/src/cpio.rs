@@ -34,6 +34,10 @@ impl<W: Write> Archive<W> {
         self.entry(name.as_bytes(), FILE | (mode & 0o7777), data)
     }
 
+    pub(crate) fn symlink(&mut self, name: &str, to: &str) -> io::Result<()> {
+        self.entry(name.as_bytes(), SYMLINK | 0o777, to.as_bytes())
+    }
+
     /// Adds what lies below `dir`, in a fixed order, under `prefix`.
     pub(crate) fn tree(&mut self, dir: &Path, prefix: &Path) -> Result<()> {
         let read = || format!("cannot read {}", dir.display());

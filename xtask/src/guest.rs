@@ -115,7 +115,7 @@ impl Guest {
         })?;
         let mut counts = Counts::default();
         let mut watch = Watch::default();
-        let broke = self.follow(
+        let broke = follow(
             name,
             &vm,
             interrupted,
@@ -154,57 +154,56 @@ impl Guest {
             }
         })
     }
+}
 
-    /// Echoes the console until QEMU ends; returns why it was not waited for, if so.
-    fn follow(
-        &self,
-        name: &str,
-        vm: &Vm,
-        interrupted: &AtomicBool,
-        heard: &mut dyn FnMut(&str),
-        watch: &mut Watch,
-    ) -> Result<Option<String>> {
-        let events = console::read(vm.console.try_clone()?);
-        let begin = Instant::now();
-        let mut last = begin;
-        let mut out = std::io::stdout();
-        loop {
-            match events.recv_timeout(Duration::from_millis(200)) {
-                Ok(event) => {
-                    last = Instant::now();
-                    let line = match event {
-                        Event::Line(line) => line,
-                        Event::Partial(text) => {
-                            watch.partial(text);
-                            continue;
-                        }
-                    };
-                    writeln!(out, "[{name}] {line}")?;
-                    heard(&line);
-                    if let Err(reason) = watch.line(&line) {
-                        // The rest of the kernel's report is on its way.
-                        while let Ok(event) = events.recv_timeout(Duration::from_secs(2)) {
-                            if let Event::Line(line) = event {
-                                writeln!(out, "[{name}] {line}")?;
-                                // Already known to have failed.
-                                let _ = watch.line(&line);
-                            }
-                        }
-                        return Ok(Some(reason.to_owned()));
+/// Echoes the console until QEMU ends; returns why it was not waited for, if so.
+pub(crate) fn follow(
+    name: &str,
+    vm: &Vm,
+    interrupted: &AtomicBool,
+    heard: &mut dyn FnMut(&str),
+    watch: &mut Watch,
+) -> Result<Option<String>> {
+    let events = console::read(vm.console.try_clone()?);
+    let begin = Instant::now();
+    let mut last = begin;
+    let mut out = std::io::stdout();
+    loop {
+        match events.recv_timeout(Duration::from_millis(200)) {
+            Ok(event) => {
+                last = Instant::now();
+                let line = match event {
+                    Event::Line(line) => line,
+                    Event::Partial(text) => {
+                        watch.partial(text);
+                        continue;
                     }
+                };
+                writeln!(out, "[{name}] {line}")?;
+                heard(&line);
+                if let Err(reason) = watch.line(&line) {
+                    // The rest of the kernel's report is on its way.
+                    while let Ok(event) = events.recv_timeout(Duration::from_secs(2)) {
+                        if let Event::Line(line) = event {
+                            writeln!(out, "[{name}] {line}")?;
+                            // Already known to have failed.
+                            let _ = watch.line(&line);
+                        }
+                    }
+                    return Ok(Some(reason.to_owned()));
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
             }
-            if interrupted.load(Ordering::Relaxed) {
-                bail!("interrupted");
-            }
-            if last.elapsed() > SILENCE {
-                return Ok(Some(format!("nothing heard for {} s", SILENCE.as_secs())));
-            }
-            if begin.elapsed() > DEADLINE {
-                return Ok(Some(format!("not finished after {} s", DEADLINE.as_secs())));
-            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        if last.elapsed() > SILENCE {
+            return Ok(Some(format!("nothing heard for {} s", SILENCE.as_secs())));
+        }
+        if begin.elapsed() > DEADLINE {
+            return Ok(Some(format!("not finished after {} s", DEADLINE.as_secs())));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask VERB`: what the project needs beyond plain cargo.
 //!
-//! One file per verb (`setup`, `ebpf`, `build`, `lab`, `test`, `bench`, `ci`); the other files are the
-//! subjects that the verbs share: the eBPF toolchain, Debian's packages, kernels, the guest's
-//! root file system and QEMU.
+//! One file or folder per verb (`setup`, `ebpf`, `build`, `dist`, `package-test`, `lab`, `test`, `bench`,
+//! `ci`); the other files are the subjects that the verbs share: the eBPF toolchain, Debian's packages,
+//! kernels, the guest's root file system and QEMU.
 
 mod apt;
 mod artifacts;
@@ -11,6 +11,7 @@ mod build;
 mod ci;
 mod console;
 mod cpio;
+mod dist;
 mod ebpf;
 mod exec;
 mod guest;
@@ -18,6 +19,7 @@ mod initramfs;
 mod kernel;
 mod lab;
 mod modules;
+mod package;
 mod paths;
 mod plan;
 mod qemu;
@@ -50,9 +52,14 @@ enum Verb {
     Ebpf,
     /// Build the static ipvs-sampler binary, the eBPF object inside, and print its path
     Build,
+    /// Make packages, archive, bill of materials and checksums, and print the folder they are in
+    Dist,
+    /// Make them, install them in a Debian root and in a guest with systemd, and test them there
+    PackageTest(package::Args),
     /// Boot a kernel with a configured director and traffic, and watch ipvs-sampler there
     Lab(lab::Args),
-    /// Run the host's tests, those against real servers, then the kernel tests on each kernel
+    /// Run the host's tests, those against real servers, the kernel tests on each kernel, then those of
+    /// the packages
     Test(test::Args),
     /// Measure what a live sampler costs, here and in a guest, and print a table
     Bench(bench::Args),
@@ -65,6 +72,8 @@ fn main() -> ExitCode {
         Verb::Setup(args) => setup::run(&args),
         Verb::Ebpf => ebpf::run(),
         Verb::Build => build::run(),
+        Verb::Dist => dist::run(),
+        Verb::PackageTest(args) => package::run(&args),
         Verb::Lab(args) => lab::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),

@@ -81,9 +81,14 @@ fn fetch(work: &Path, dir: &Path) -> Result<()> {
 }
 
 fn run(dir: &Path, program: &str, argument: &str) -> Result<()> {
+    exec::capture(command(dir, program).arg(argument)).map(drop)
+}
+
+/// One of the programs in the folder, with the libraries beside it.
+pub(crate) fn command(dir: &Path, program: &str) -> Command {
     let mut command = Command::new(dir.join(program));
-    command.arg(argument).env("LD_LIBRARY_PATH", dir);
-    exec::capture(&mut command).map(drop)
+    command.env("LD_LIBRARY_PATH", dir);
+    command
 }
 
 #[cfg(test)]

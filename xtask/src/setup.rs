@@ -32,13 +32,15 @@ impl Args {
 }
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("depmod", "kmod"),
     ("xz", "xz-utils"),
     ("dpkg", "dpkg"),
     ("gzip", "gzip"),
     ("tar", "tar"),
+    ("objcopy", "binutils"),
+    ("wget", "wget"),
 ];
 
 const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];

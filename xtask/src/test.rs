@@ -1,10 +1,10 @@
-//! `cargo xtask test`: the host's tests, those against real servers, then the kernel tests inside each
-//! kernel.
+//! `cargo xtask test`: the host's tests, those against real servers, the kernel tests inside each kernel,
+//! then the packages.
 
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
     thread,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     exec::progress,
     guest::{Guest, Outcome},
     kernel::{Kernel, Series},
+    package,
     paths::Workspace,
     servers, setup,
     summary::Counts,
@@ -36,9 +37,9 @@ pub(crate) struct Args {
 }
 
 /// How it went in one place.
-struct Report {
-    place: String,
-    outcome: Outcome,
+pub(crate) struct Report {
+    pub(crate) place: String,
+    pub(crate) outcome: Outcome,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -48,8 +49,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         reports.push(on_host(args)?);
         reports.push(with_servers(args)?);
     }
+    let interrupted = terminal::interruption()?;
     if !args.host_only {
-        reports.extend(in_kernels(args, &workspace)?);
+        reports.extend(in_kernels(args, &workspace, &interrupted)?);
+    }
+    // Who chose something chose something else.
+    if !args.host_only && args.kernels.is_empty() && args.filter.is_none() {
+        reports.extend(package::reports(&workspace, &interrupted)?);
     }
     conclude(&reports)
 }
@@ -112,7 +118,7 @@ fn counted(command: &mut Command) -> Result<Outcome> {
     })
 }
 
-fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
+fn in_kernels(args: &Args, workspace: &Workspace, interrupted: &AtomicBool) -> Result<Vec<Report>> {
     setup::ensure(&args.setup)?;
     let chosen = if args.kernels.is_empty() {
         &Series::ALL[..]
@@ -125,10 +131,9 @@ fn in_kernels(args: &Args, workspace: &Workspace) -> Result<Vec<Report>> {
         .iter()
         .map(|series| (*series, Kernel::get(*series)))
         .collect();
-    let interrupted = terminal::interruption()?;
     in_parallel(kernels, |(series, kernel)| {
         let outcome = match kernel {
-            Ok(kernel) => guest.run(&kernel, &interrupted, &mut |_| ())?,
+            Ok(kernel) => guest.run(&kernel, interrupted, &mut |_| ())?,
             Err(error) if series.required() || !args.kernels.is_empty() => {
                 Outcome::Broke(Counts::default(), format!("{error:#}"))
             }
@@ -174,7 +179,7 @@ fn in_parallel<Item: Send, Done: Send>(
 }
 
 /// Prints the closing summary; an error if anything failed or nothing ran.
-fn conclude(reports: &[Report]) -> Result<()> {
+pub(crate) fn conclude(reports: &[Report]) -> Result<()> {
     let mut total = Counts::default();
     println!("\nsummary:");
     for Report { place, outcome } in reports {

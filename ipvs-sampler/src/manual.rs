@@ -1,0 +1,257 @@
+//! The command line's own definition in, completion scripts and pages of the manual out: what a
+//! package ships and nobody has to keep in step by hand.
+
+use clap::{Args, CommandFactory as _, builder::PossibleValuesParser};
+use clap_complete::Shell;
+use clap_mangen::{
+    Man as Page,
+    roff::{Roff, bold, roman},
+};
+
+use crate::{cli::Cli, failure::Failure, run::print};
+
+/// `completions`.
+#[derive(Clone, Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    #[arg(value_parser = PossibleValuesParser::new(["bash", "zsh", "fish"]))]
+    pub shell: String,
+}
+
+/// `man`.
+#[derive(Clone, Debug, Args)]
+pub struct Man {
+    /// The page of this subcommand; without, that of the program
+    #[arg(value_parser = PossibleValuesParser::new(subcommands()))]
+    pub subcommand: Option<String>,
+}
+
+/// The names of all subcommands, those below others behind a hyphen. To ask the definition for them would
+/// need the definition that is being made.
+fn subcommands() -> Vec<&'static str> {
+    vec![
+        "run",
+        "once",
+        "config",
+        "config-check",
+        "config-show",
+        "doctor",
+        "completions",
+        "man",
+    ]
+}
+
+/// Exit codes and what they mean, for the manual.
+const EXIT_STATUS: [(&str, &str); 8] = [
+    ("0", "Done, or the reader of standard output went away."),
+    ("2", "Wrong usage."),
+    (
+        "69",
+        "IPVS is not there, a required probe cannot run on this kernel or in this build, or the \
+         first dump failed.",
+    ),
+    ("70", "A bug."),
+    ("74", "The output failed."),
+    (
+        "75",
+        "What is needed takes privileges that were given up: to be started again.",
+    ),
+    ("77", "Not permitted."),
+    ("78", "The configuration is wrong."),
+];
+
+const FILES: [(&str, &str); 6] = [
+    (
+        "/etc/ipvs-sampler/config.toml",
+        "The configuration: TOML with the long options of ipvs-sampler run as keys.",
+    ),
+    (
+        "/etc/default/ipvs-sampler",
+        "Variables for the systemd service, if it is there.",
+    ),
+    (
+        "/lib/systemd/system/ipvs-sampler.service",
+        "The service. Change it with systemctl edit ipvs-sampler.",
+    ),
+    (
+        "/usr/share/doc/ipvs-sampler/examples",
+        "Configurations for those who read the lines, alert rules, dashboards.",
+    ),
+    (
+        "/sys/kernel/btf/vmlinux",
+        "Types of the running kernel; the probe needs it.",
+    ),
+    (
+        "/proc/kallsyms",
+        "Asked for the address of __per_cpu_offset, for mode live.",
+    ),
+];
+
+const ENVIRONMENT: [(&str, &str); 3] = [
+    (
+        "IPVS_SAMPLER_...",
+        "An option of ipvs-sampler run in capitals, hyphens as underscores: --log-format by \
+         IPVS_SAMPLER_LOG_FORMAT. It goes before the configuration file, and the command line before it.",
+    ),
+    (
+        "NOTIFY_SOCKET",
+        "Set by systemd: who is told when the sampler is ready, and how it is doing.",
+    ),
+    (
+        "WATCHDOG_USEC",
+        "Set by systemd: how often it wants a sign of life.",
+    ),
+];
+
+/// `completions`: a script for one shell.
+///
+/// # Errors
+/// When standard output fails.
+pub fn completions(options: &Completions) -> Result<(), Failure> {
+    print(&script(match options.shell.as_str() {
+        "fish" => Shell::Fish,
+        "zsh" => Shell::Zsh,
+        _ => Shell::Bash,
+    }))
+}
+
+/// `man`: one page.
+///
+/// # Errors
+/// When standard output fails.
+pub fn man(options: &Man) -> Result<(), Failure> {
+    let text = page(options.subcommand.as_deref())
+        .map_err(|error| Failure::Bug(format!("the page cannot be made: {error}")))?;
+    print(&text)
+}
+
+fn script(shell: Shell) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ipvs-sampler", &mut text);
+    if shell != Shell::Bash {
+        return text;
+    }
+    // clap_complete 4.6.11 takes the hyphen in a program's name for the boundary of a subcommand where it
+    // lists options, but not where it looks them up, so that no option would be found.
+    let text = String::from_utf8_lossy(&text);
+    text.replace("ipvs__subcmd__sampler", "ipvs__sampler")
+        .into_bytes()
+}
+
+fn page(subcommand: Option<&str>) -> std::io::Result<Vec<u8>> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    // Subcommands learn the whole program's name.
+    program.build();
+    let command = match subcommand {
+        None => program,
+        Some(name) => {
+            let mut command = &program;
+            for part in name.split('-') {
+                let found = command.find_subcommand(part);
+                command = found.ok_or(std::io::ErrorKind::NotFound)?;
+            }
+            command.clone().display_name(format!("ipvs-sampler-{name}"))
+        }
+    };
+    let has_subcommands = command.has_subcommands();
+    let version = concat!("ipvs-sampler ", env!("CARGO_PKG_VERSION"));
+    let man = Page::new(command).source(version).manual("ipvs-sampler");
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if has_subcommands {
+        man.render_subcommands_section(&mut text)?;
+    }
+    let mut end = Roff::new();
+    section(&mut end, "EXIT STATUS", &EXIT_STATUS);
+    section(&mut end, "FILES", &FILES);
+    section(&mut end, "ENVIRONMENT", &ENVIRONMENT);
+    end.control("SH", ["SEE ALSO"]);
+    if subcommand.is_some() {
+        end.text([bold("ipvs-sampler"), roman("(1),")]);
+    }
+    end.text([
+        bold("ipvsadm"),
+        roman("(8), "),
+        bold("systemctl"),
+        roman("(1)"),
+    ]);
+    end.to_writer(&mut text)?;
+    Ok(text)
+}
+
+fn section(page: &mut Roff, title: &str, entries: &[(&str, &str)]) {
+    page.control("SH", [title]);
+    for (name, help) in entries {
+        page.control("TP", []);
+        page.text([bold(*name)]);
+        page.text([roman(*help)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap_complete::Shell;
+
+    use super::{page, script, subcommands};
+    use crate::cli::Cli;
+
+    #[test]
+    fn every_subcommand_has_a_page_that_says_how_it_ends() {
+        let command = Cli::command();
+        let mut names = Vec::new();
+        for command in command.get_subcommands() {
+            names.push(command.get_name().to_owned());
+            let below = command.get_subcommands().map(clap::Command::get_name);
+            names.extend(below.map(|name| format!("{}-{name}", command.get_name())));
+        }
+        let mut listed = subcommands();
+        names.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(names, listed);
+        for name in listed.into_iter().map(Some).chain([None]) {
+            let text = String::from_utf8(page(name).unwrap()).unwrap();
+            let title = name.map_or("ipvs-sampler".into(), |name| format!("ipvs-sampler-{name}"));
+            let title = title.replace('-', "\\-");
+            assert!(text.contains(&title), "{text}");
+            for part in ["EXIT STATUS", "FILES", "ENVIRONMENT", "SEE ALSO"] {
+                assert!(
+                    text.contains(&format!(".SH \"{part}\""))
+                        || text.contains(&format!(".SH {part}")),
+                    "{name:?}: {part}: {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bash_looks_options_up_where_they_are_listed() {
+        let text = String::from_utf8(script(Shell::Bash)).unwrap();
+        let places: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'))
+            .filter(|place| !place.is_empty())
+            .collect();
+        assert!(places.contains(&"ipvs__sampler__subcmd__run"), "{places:?}");
+        for place in places {
+            assert!(text.contains(&format!("        {place})\n")), "{place}");
+        }
+    }
+
+    #[test]
+    fn pages_and_scripts_know_the_options() {
+        let text = String::from_utf8(page(Some("run")).unwrap()).unwrap();
+        assert!(text.contains("\\-\\-resolution"), "{text}");
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let text = String::from_utf8(script(shell)).unwrap();
+            assert!(
+                text.contains("resolution") && text.contains("doctor"),
+                "{shell}"
+            );
+        }
+    }
+}
