@@ -14,9 +14,9 @@ use crate::{
     },
 };
 
-const PORT: u16 = 9117;
+const PORT: u16 = 10117;
 /// One complete snapshot at the start, and then none: what changes comes from ticks.
-const SCRAPED: &str = "--interval 1h --output stdout --output prometheus://:9117";
+const SCRAPED: &str = "--interval 1h --output stdout --output prometheus://:10117";
 
 /// The service and destination that a sample is about, as [`ipvsadm`] names them.
 fn key(labels: &Labels, of_destination: bool) -> (String, String) {
@@ -150,7 +150,8 @@ fn a_scrape_equals_ipvsadm_after_the_estimator_has_run() {
 #[test]
 fn without_live_counters_a_page_is_as_old_as_the_others_and_says_so() {
     snapshot::configure();
-    let sampler = Sampler::counting("--interval 500ms --output stdout --output prometheus://:9117");
+    let sampler =
+        Sampler::counting("--interval 500ms --output stdout --output prometheus://:10117");
     traffic::connect("10.0.0.1:80", 20);
     let_the_estimator_run();
     becomes_equal();

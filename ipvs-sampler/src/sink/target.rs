@@ -183,9 +183,9 @@ mod tests {
             "udp://[::1]:8094",
             "influx+http://localhost:8086/?db=lb",
             "influx3+https://host/?db=lb&token-file=/etc/token",
-            "prometheus://127.0.0.1:9117",
-            "prometheus://[::1]:9117",
-            "prometheus://:9117",
+            "prometheus://127.0.0.1:10117",
+            "prometheus://[::1]:10117",
+            "prometheus://:10117",
         ] {
             let target: Target = right.parse().unwrap();
             assert_eq!(target.to_string(), right);
@@ -202,8 +202,8 @@ mod tests {
             "prometheus:",
             "prometheus://host",
             "prometheus://:",
-            "prometheus://:9117/metrics",
-            "prometheus://::1:9117",
+            "prometheus://:10117/metrics",
+            "prometheus://::1:10117",
         ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }

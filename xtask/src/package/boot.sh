@@ -23,13 +23,13 @@ as_it_comes_it_starts_and_waits_for_ipvs() {
     eventually status_has waiting
     # And serves its metrics on this machine, and nowhere else.
     page 127.0.0.1 | grep '^ipvs_sampler_mode_info{.*mode="waiting"'
-    expect listeners 127.0.0.1:9117 "$(ss -H -l -t -n | awk '{ print $4 }')"
+    expect listeners 127.0.0.1:10117 "$(ss -H -l -t -n | awk '{ print $4 }')"
     systemctl stop ipvs-sampler
 }
 
 page() {
     local socket
-    exec {socket}<>"/dev/tcp/$1/9117"
+    exec {socket}<>"/dev/tcp/$1/10117"
     printf 'GET /metrics HTTP/1.0\r\n\r\n' >&"$socket"
     cat <&"$socket"
     exec {socket}>&-

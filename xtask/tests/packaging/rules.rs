@@ -99,6 +99,6 @@ fn the_scrape_configuration_names_rules_that_are_there() {
         targets
             .iter()
             .filter_map(Yaml::as_str)
-            .all(|target| target.ends_with(":9117"))
+            .all(|target| target.ends_with(":10117"))
     );
 }

@@ -68,7 +68,7 @@ fn page(names: MetricNames, set: FieldSet, further: &[(String, String)]) -> Prom
     });
     let refused = Some(3);
     page.output(&sink::Report {
-        label: "prometheus://:9117",
+        label: "prometheus://:10117",
         counts: sink::Counts { refused, ..counts },
         waiting: 0,
     });
