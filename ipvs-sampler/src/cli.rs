@@ -10,6 +10,7 @@ use filter::filter;
 use values::{host, period, size, tag};
 
 use crate::{
+    failure::EXIT_CODES,
     manual::{Completions, Man},
     messages::Format as MessageFormat,
     model::Filter,
@@ -20,16 +21,17 @@ use crate::{
 /// High-rate sampler for Linux IPVS: all services and destinations by netlink, joined with
 /// sub-second connection counts from an eBPF probe, in the metric schema of Telegraf's ipvs input.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "ipvs-sampler", version, after_help = EXIT_CODES)]
+#[command(name = "ipvs-sampler", version, after_help = exit_codes())]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, or the reader of standard output went away; 2 wrong \
-usage; 69 IPVS (or a required probe) is not there; 70 a bug; 74 the output failed; 75 to be started \
-again; 77 not permitted; 78 wrong configuration.";
+fn exit_codes() -> String {
+    let codes = EXIT_CODES.map(|(code, meaning)| format!("\n  {code:<3} {meaning}"));
+    format!("Exit codes:{}", codes.concat())
+}
 
 /// The subcommands.
 #[derive(Clone, Debug, Subcommand)]

@@ -9,6 +9,24 @@ use crate::source::{
     probe::{Cause, Unavailable},
 };
 
+/// What each exit code means, for help and manual.
+pub const EXIT_CODES: [(&str, &str); 8] = [
+    ("0", "done, or the reader of standard output went away"),
+    ("2", "wrong usage"),
+    (
+        "69",
+        "IPVS is not there, a required probe cannot run on this kernel or in this build, or the first dump failed",
+    ),
+    ("70", "a bug"),
+    ("74", "the output failed"),
+    (
+        "75",
+        "to be started again: what is needed takes privileges that were given up",
+    ),
+    ("77", "not permitted"),
+    ("78", "the configuration is wrong"),
+];
+
 /// Why the program ends. The codes are those of sysexits(3); wrong usage ends with 2, as clap
 /// has it.
 #[derive(Debug, Error)]

@@ -8,7 +8,11 @@ use clap_mangen::{
     roff::{Roff, bold, roman},
 };
 
-use crate::{cli::Cli, failure::Failure, run::print};
+use crate::{
+    cli::Cli,
+    failure::{EXIT_CODES, Failure},
+    run::print,
+};
 
 /// `completions`.
 #[derive(Clone, Debug, Args)]
@@ -40,25 +44,6 @@ fn subcommands() -> Vec<&'static str> {
         "man",
     ]
 }
-
-/// Exit codes and what they mean, for the manual.
-const EXIT_STATUS: [(&str, &str); 8] = [
-    ("0", "Done, or the reader of standard output went away."),
-    ("2", "Wrong usage."),
-    (
-        "69",
-        "IPVS is not there, a required probe cannot run on this kernel or in this build, or the \
-         first dump failed.",
-    ),
-    ("70", "A bug."),
-    ("74", "The output failed."),
-    (
-        "75",
-        "What is needed takes privileges that were given up: to be started again.",
-    ),
-    ("77", "Not permitted."),
-    ("78", "The configuration is wrong."),
-];
 
 const FILES: [(&str, &str); 6] = [
     (
@@ -166,7 +151,7 @@ fn page(subcommand: Option<&str>) -> std::io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut text)?;
     }
     let mut end = Roff::new();
-    section(&mut end, "EXIT STATUS", &EXIT_STATUS);
+    section(&mut end, "EXIT STATUS", &EXIT_CODES);
     section(&mut end, "FILES", &FILES);
     section(&mut end, "ENVIRONMENT", &ENVIRONMENT);
     end.control("SH", ["SEE ALSO"]);
