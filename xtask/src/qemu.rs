@@ -22,6 +22,12 @@ use tempfile::TempDir;
 
 use crate::{exec::progress, kernel::Kernel, paths};
 
+/// A guest's memory: an initramfs of Debian's size is unpacked into it.
+const GUEST_MEMORY: &str = "2G";
+
+/// What a guest may come to take of the host's memory, QEMU included.
+pub(crate) const GUEST_KIB: usize = 2560 * 1024;
+
 /// A running virtual machine; it is gone when this value, or this process, is.
 pub(crate) struct Vm {
     child: Child,
@@ -66,7 +72,16 @@ impl Vm {
                 "-display",
                 "none",
             ])
-            .args(["-m", "2G", "-smp", "2", "-cpu", "max", "-nic", "none"])
+            .args([
+                "-m",
+                GUEST_MEMORY,
+                "-smp",
+                "2",
+                "-cpu",
+                "max",
+                "-nic",
+                "none",
+            ])
             .args(match boot.accel {
                 Accel::Kvm => ["-accel", "kvm"],
                 // One thread for both CPUs: with one each, a CPU may keep running a breakpoint that

@@ -2,6 +2,7 @@
 //! then the packages.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError, atomic::AtomicBool},
@@ -17,7 +18,7 @@ use crate::{
     kernel::{Kernel, Series},
     package,
     paths::Workspace,
-    servers, setup,
+    qemu, servers, setup,
     summary::Counts,
     terminal,
 };
@@ -146,13 +147,12 @@ fn in_kernels(args: &Args, workspace: &Workspace, interrupted: &AtomicBool) -> R
     })
 }
 
-/// Does the work on each item, on as many at once as there are processors: an emulated machine keeps
-/// one of them busy. Results are in the items' order.
+/// Does the work on each item, on as many at once as guests may run. Results are in the items' order.
 fn in_parallel<Item: Send, Done: Send>(
     items: Vec<Item>,
     work: impl Fn(Item) -> Result<Done> + Sync,
 ) -> Result<Vec<Done>> {
-    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let workers = guests_at_once();
     let queue = Mutex::new(items.into_iter().enumerate());
     let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let mut done = thread::scope(|scope| {
@@ -176,6 +176,23 @@ fn in_parallel<Item: Send, Done: Send>(
     });
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The tests mostly wait, for the kernel's estimator or for a tick, so two guests share a processor; but each
+/// needs its memory.
+fn guests_at_once() -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let known = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let room = available_kib(&known).map_or(usize::MAX, |kib| kib / qemu::GUEST_KIB);
+    (2 * processors).min(room).max(1)
+}
+
+/// Memory that can be had without swapping, of /proc/meminfo.
+fn available_kib(text: &str) -> Option<usize> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Prints the closing summary; an error if anything failed or nothing ran.
@@ -211,4 +228,16 @@ pub(crate) fn conclude(reports: &[Report]) -> Result<()> {
         bail!("no test ran");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::available_kib;
+
+    #[test]
+    fn memory_that_can_be_had_is_read() {
+        let text = "MemTotal:       24584052 kB\nMemAvailable:   22017468 kB\n";
+        assert_eq!(available_kib(text), Some(22_017_468));
+        assert_eq!(available_kib(""), None);
+    }
 }
