@@ -32,14 +32,14 @@ impl Supervisor {
 
     /// An interval's tick is done, and this is how things are. The first one makes the service ready.
     pub fn interval(&mut self, status: String) {
-        if !self.ready {
-            self.ready = true;
-            tell(&[NotifyState::Ready]);
+        if status == self.status && self.ready {
+            return;
         }
-        if status != self.status {
-            tell(&[NotifyState::Status(&status)]);
-            self.status = status;
-        }
+        let news = [NotifyState::Status(&status), NotifyState::Ready];
+        // Together: whoever waits for it to be ready finds the status there.
+        tell(if self.ready { &news[..1] } else { &news });
+        self.ready = true;
+        self.status = status;
     }
 
     /// Waits until a sign of life is due; for ever, when nobody wants any.
