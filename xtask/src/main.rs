@@ -22,6 +22,7 @@ mod modules;
 mod package;
 mod paths;
 mod plan;
+mod python;
 mod qemu;
 mod servers;
 mod setup;
@@ -58,8 +59,8 @@ enum Verb {
     PackageTest(package::Args),
     /// Boot a kernel with a configured director and traffic, and watch ipvs-sampler there
     Lab(lab::Args),
-    /// Run the host's tests, those against real servers, the kernel tests on each kernel, then those of
-    /// the packages
+    /// Run the host's tests, those against real servers and Python's parser, the kernel tests on each kernel,
+    /// then those of the packages
     Test(test::Args),
     /// Measure what a live sampler costs, here and in a guest, and print a table
     Bench(bench::Args),

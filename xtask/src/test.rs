@@ -1,9 +1,10 @@
-//! `cargo xtask test`: the host's tests, those against real servers, the kernel tests inside each kernel,
-//! then the packages.
+//! `cargo xtask test`: the host's tests, those against real servers and Python's parser, the kernel tests
+//! inside each kernel, then the packages.
 
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Command, Stdio},
     sync::{Mutex, PoisonError, atomic::AtomicBool},
     thread,
@@ -18,7 +19,7 @@ use crate::{
     kernel::{Kernel, Series},
     package,
     paths::Workspace,
-    qemu, servers, setup,
+    python, qemu, servers, setup,
     summary::Counts,
     terminal,
 };
@@ -49,6 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.kernels.is_empty() {
         reports.push(on_host(args)?);
         reports.push(with_servers(args)?);
+        reports.push(with_python(args)?);
     }
     let interrupted = terminal::interruption()?;
     if !args.host_only {
@@ -79,13 +81,7 @@ fn on_host(args: &Args) -> Result<Report> {
 fn with_servers(args: &Args) -> Result<Report> {
     progress("testing against real servers");
     let outcome = match servers::get() {
-        Ok(dir) => counted(
-            exec::cargo()
-                .args(["test", "--no-fail-fast"])
-                .args(["--package=ipvs-sampler-tests", "--test=servers"])
-                .args(&args.filter)
-                .env(servers::VARIABLE, dir),
-        )?,
+        Ok(dir) => counted(&mut target(args, "servers", servers::VARIABLE, &dir))?,
         Err(error) if servers::required() => {
             Outcome::Broke(Counts::default(), format!("{error:#}"))
         }
@@ -95,6 +91,30 @@ fn with_servers(args: &Args) -> Result<Report> {
         place: "servers".to_owned(),
         outcome,
     })
+}
+
+/// Our lines before a parser of Python's. It is not Debian's, so no machine has to have it.
+fn with_python(args: &Args) -> Result<Report> {
+    progress("testing with Python's parser of line protocol");
+    let outcome = match python::get() {
+        Ok(dir) => counted(&mut target(args, "python", python::VARIABLE, &dir))?,
+        Err(error) => Outcome::NotAvailable(format!("{error:#}")),
+    };
+    Ok(Report {
+        place: "python".to_owned(),
+        outcome,
+    })
+}
+
+/// `cargo test` of one of the targets in tests, which finds in `variable` what it needs.
+fn target(args: &Args, name: &str, variable: &str, dir: &Path) -> Command {
+    let mut command = exec::cargo();
+    command
+        .args(["test", "--no-fail-fast", "--package=ipvs-sampler-tests"])
+        .args(["--test", name])
+        .args(&args.filter)
+        .env(variable, dir);
+    command
 }
 
 /// Runs `cargo test` and counts what it says.

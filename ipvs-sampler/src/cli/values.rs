@@ -20,6 +20,9 @@ pub(super) fn tag(text: &str) -> Result<(String, String), String> {
     if name.is_empty() || value.is_empty() {
         return Err("neither name nor value may be empty".into());
     }
+    if name.ends_with('\\') {
+        return Err("line protocol cannot hold a name that ends with a backslash".into());
+    }
     if name.starts_with('_') || name == "time" || is_tag(name) {
         return Err(format!("{name} is a tag or a name of its own already"));
     }
@@ -56,6 +59,7 @@ mod tests {
             "rack",
             "=1",
             "rack=",
+            r"rack\=1",
             "address=1",
             "output=1",
             "time=1",
