@@ -3,13 +3,13 @@
 use std::{
     env,
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::exec;
+use crate::{exec, exec::progress};
 
 /// The workspace, as cargo sees it.
 pub(crate) struct Workspace {
@@ -76,6 +76,27 @@ pub(crate) fn work_place(_lock: &File) -> Result<PathBuf> {
         fs::remove_dir_all(&dir)?;
     }
     fs::create_dir(&dir)?;
+    Ok(dir)
+}
+
+/// A folder of the cache; where it is missing, `make` makes it in a work place and renames it, so that what
+/// is there is complete. `what` says what that is, and how much.
+pub(crate) fn cached(
+    name: &str,
+    what: &str,
+    make: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let dir = cache()?.join(name);
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    let lock = lock_cache()?;
+    // Another run may have made it in the meantime.
+    if !dir.is_dir() {
+        let work = work_place(&lock)?;
+        progress(format!("fetching {what}, once"));
+        make(&work, &dir).with_context(|| format!("cannot fetch {what}"))?;
+    }
     Ok(dir)
 }
 

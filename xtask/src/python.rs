@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{apt::Apt, exec, exec::progress, paths};
+use crate::{apt::Apt, exec, paths};
 
 /// Python with pip, and the libraries that not every machine has.
 const PACKAGES: [&str; 8] = [
@@ -41,19 +41,11 @@ pub(crate) const VARIABLE: &str = "IPVS_SAMPLER_PYTHON";
 
 /// The folder with the interpreter and the parser, from the cache or fetched.
 pub(crate) fn get() -> Result<PathBuf> {
-    let dir = paths::cache()?.join(format!("python-{LAYOUT}"));
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    let lock = paths::lock_cache()?;
-    // Another run may have fetched it in the meantime.
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    let work = paths::work_place(&lock)?;
-    progress("fetching Python and its parser of line protocol (about 8 MB, once)");
-    fetch(&work, &dir).context("cannot fetch Python's parser of line protocol")?;
-    Ok(dir)
+    paths::cached(
+        &format!("python-{LAYOUT}"),
+        "Python and its parser of line protocol (about 8 MB)",
+        fetch,
+    )
 }
 
 fn fetch(work: &Path, dir: &Path) -> Result<()> {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{apt::Apt, exec, exec::progress, paths};
+use crate::{apt::Apt, exec, paths};
 
 /// The servers, and the one library that not every machine has.
 const PACKAGES: [&str; 4] = ["influxdb", "victoria-metrics", "prometheus", "libzstd1"];
@@ -31,19 +31,11 @@ pub(crate) const VARIABLE: &str = "IPVS_SAMPLER_SERVERS";
 
 /// The folder with the servers' programs and libraries, from the cache or fetched.
 pub(crate) fn get() -> Result<PathBuf> {
-    let dir = paths::cache()?.join(format!("servers-{LAYOUT}"));
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    let lock = paths::lock_cache()?;
-    // Another run may have fetched it in the meantime.
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    let work = paths::work_place(&lock)?;
-    progress("fetching InfluxDB, VictoriaMetrics and Prometheus (about 50 MB, once)");
-    fetch(&work, &dir).context("cannot fetch the servers")?;
-    Ok(dir)
+    paths::cached(
+        &format!("servers-{LAYOUT}"),
+        "InfluxDB, VictoriaMetrics and Prometheus (about 50 MB)",
+        fetch,
+    )
 }
 
 /// Whether the tests have to run here: on the Debian that the packages are of.

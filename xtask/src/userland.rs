@@ -7,9 +7,9 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::{apt::Apt, exec, exec::progress, paths};
+use crate::{apt::Apt, exec, paths};
 
 /// What the guest's init, the tests and a person at the lab's shell call.
 const PACKAGES: [&str; 7] = [
@@ -55,19 +55,11 @@ const APPLETS: &str = "usr/libexec/busybox";
 
 /// The root directory of the guest's programs, from the cache or fetched.
 pub(crate) fn get() -> Result<PathBuf> {
-    let dir = paths::cache()?.join(format!("userland-{LAYOUT}"));
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    let lock = paths::lock_cache()?;
-    // Another run may have fetched it in the meantime.
-    if dir.is_dir() {
-        return Ok(dir);
-    }
-    let work = paths::work_place(&lock)?;
-    progress("fetching the guest's programs (about 10 MB, once)");
-    fetch(&work, &dir).context("cannot fetch the guest's programs")?;
-    Ok(dir)
+    paths::cached(
+        &format!("userland-{LAYOUT}"),
+        "the guest's programs (about 10 MB)",
+        fetch,
+    )
 }
 
 fn fetch(work: &Path, dir: &Path) -> Result<()> {

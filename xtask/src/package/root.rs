@@ -13,9 +13,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     apt::Apt,
     cpio::Archive,
-    exec,
-    exec::progress,
-    paths,
+    exec, paths,
     sources::{self, DEBIAN_KEYRING},
 };
 
@@ -55,19 +53,12 @@ impl Root {
 
 /// Takes it from the cache, or makes it.
 pub(crate) fn get() -> Result<Root> {
-    let dir = paths::cache()?.join(format!("package-root-{LAYOUT}"));
-    if dir.is_dir() {
-        return Ok(Root(dir));
-    }
-    let lock = paths::lock_cache()?;
-    // Another run may have made it in the meantime.
-    if dir.is_dir() {
-        return Ok(Root(dir));
-    }
-    let work = paths::work_place(&lock)?;
-    progress("making a Debian root to install packages in (about 100 MB to fetch, once)");
-    make(&work, &dir).context("cannot make a Debian root")?;
-    Ok(Root(dir))
+    paths::cached(
+        &format!("package-root-{LAYOUT}"),
+        "a Debian root to install packages in (about 100 MB)",
+        make,
+    )
+    .map(Root)
 }
 
 fn make(work: &Path, dir: &Path) -> Result<()> {
