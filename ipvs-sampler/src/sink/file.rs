@@ -72,8 +72,28 @@ pub(super) struct File {
     compressor: Option<(Compressor<'static>, Vec<u8>)>,
     /// `None` after it could not be opened anew.
     file: Option<fs::File>,
-    /// What was said last, so that it is said once.
-    trouble: Option<String>,
+    /// What stands in the way of lines, and of making room for them.
+    writing: Trouble,
+    rotating: Trouble,
+}
+
+/// What was said last, so that it is said once.
+#[derive(Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    /// Takes in how it went this time.
+    fn say(&mut self, path: &Path, outcome: &io::Result<()>, bad: &str, good: &str) {
+        let trouble = outcome.as_ref().err().map(io::Error::to_string);
+        if trouble != self.0 {
+            let path = path.display();
+            match &trouble {
+                Some(error) => log::warn!("{path}: {bad}: {error}"),
+                None => log::info!("{path}: {good}"),
+            }
+            self.0 = trouble;
+        }
+    }
 }
 
 impl File {
@@ -83,12 +103,20 @@ impl File {
             compressor.include_checksum(true)?;
             io::Result::Ok((compressor, Vec::new()))
         };
+        let file = open(&place.path)?;
+        // What makes room is the file itself, wherever links lead to it (/dev/stdout is one).
+        let path = if place.rotation.is_wanted() && file.metadata()?.is_file() {
+            fs::canonicalize(&place.path)?
+        } else {
+            place.path
+        };
         Ok(Self {
-            file: Some(open(&place.path)?),
+            file: Some(file),
             compressor: place.zstd.then(compressor).transpose()?,
-            path: place.path,
+            path,
             rotation: place.rotation,
-            trouble: None,
+            writing: Trouble::default(),
+            rotating: Trouble::default(),
         })
     }
 
@@ -105,7 +133,14 @@ impl File {
         if let Some(file) = &self.file
             && self.rotation.is_due(&file.metadata()?, bytes.len())
         {
-            self.rotation.rotate(&self.path)?;
+            let rotated = self.rotation.rotate(&self.path);
+            self.rotating.say(
+                &self.path,
+                &rotated,
+                "rotation does not work, and the file grows on",
+                "rotation works again",
+            );
+            // Whatever came of it: what is of that name now takes the lines.
             self.file = None;
         }
         let file = match &mut self.file {
@@ -133,19 +168,16 @@ impl Output for File {
             self.file = None;
         }
         let written = self.append(batch);
-        let trouble = written.err().map(|error| error.to_string());
-        match &trouble {
-            None => queue.written(lines(batch)),
-            Some(_) => queue.dropped(lines(batch)),
+        match &written {
+            Ok(()) => queue.written(lines(batch)),
+            Err(_) => queue.dropped(lines(batch)),
         }
-        if trouble != self.trouble {
-            let path = self.path.display();
-            match &trouble {
-                Some(error) => log::warn!("{path}: lines are dropped: {error}"),
-                None => log::info!("{path}: lines are written again"),
-            }
-            self.trouble = trouble;
-        }
+        self.writing.say(
+            &self.path,
+            &written,
+            "lines are dropped",
+            "lines are written again",
+        );
         Ok(())
     }
 

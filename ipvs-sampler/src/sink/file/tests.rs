@@ -108,6 +108,48 @@ fn a_file_of_a_former_time_makes_room() {
 }
 
 #[test]
+fn a_file_that_was_removed_makes_no_line_get_lost() {
+    let directory = Directory::new("removed");
+    let mut file = directory.open("?rotate-size=5");
+    let queue = Queue::alone();
+    file.write(b"one\n", &queue).unwrap();
+    fs::remove_file(directory.0.join("now")).unwrap();
+    file.write(b"two\n", &queue).unwrap();
+    file.write(b"three\n", &queue).unwrap();
+    assert_eq!(queue.counts().0.dropped, 0);
+    assert_eq!(directory.read("now"), b"three\n");
+}
+
+#[test]
+fn a_forerunner_that_cannot_be_removed_makes_no_line_get_lost() {
+    let directory = Directory::new("stuck");
+    fs::create_dir(directory.0.join("now.20000101T000000Z")).unwrap();
+    let mut file = directory.open("?rotate-size=5&keep=1");
+    let queue = Queue::alone();
+    for line in ["one\n", "two\n", "three\n"] {
+        file.write(line.as_bytes(), &queue).unwrap();
+    }
+    let counts = queue.counts().0;
+    assert_eq!((counts.written, counts.dropped), (3, 0));
+    assert_eq!(directory.read("now"), b"three\n");
+}
+
+#[test]
+fn behind_a_link_the_file_makes_room_and_the_link_stays() {
+    let directory = Directory::new("linked");
+    let elsewhere = Directory::new("elsewhere");
+    let link = directory.0.join("now");
+    std::os::unix::fs::symlink(elsewhere.0.join("there"), &link).unwrap();
+    let mut file = directory.open("?rotate-size=5");
+    let queue = Queue::alone();
+    file.write(b"one\n", &queue).unwrap();
+    file.write(b"two\n", &queue).unwrap();
+    assert_eq!(directory.names(), ["now"]);
+    assert_eq!(elsewhere.names().len(), 2);
+    assert_eq!(elsewhere.read("there"), b"two\n");
+}
+
+#[test]
 fn each_batch_is_a_frame_that_can_be_read_by_itself() {
     let directory = Directory::new("compressed");
     let mut file = directory.open("?zstd=on");
