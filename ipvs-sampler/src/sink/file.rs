@@ -5,12 +5,14 @@ mod rotation;
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
 use rotation::Rotation;
+use rustix::fs::{OFlags, fcntl_setfl};
 use zstd::bulk::Compressor;
 
 use super::{
@@ -157,8 +159,14 @@ impl File {
     }
 }
 
+/// The loop opens outputs: a fifo that nobody reads is to be refused, not waited for.
 fn open(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path)?;
+    fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file)
 }
 
 impl Output for File {

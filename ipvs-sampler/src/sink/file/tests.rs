@@ -167,6 +167,32 @@ fn each_batch_is_a_frame_that_can_be_read_by_itself() {
 }
 
 #[test]
+fn a_fifo_that_nobody_reads_keeps_nobody_waiting() {
+    let directory = Directory::new("fifo");
+    let path = directory.0.join("now");
+    let status = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(status.unwrap().success());
+    let place = || path.display().to_string().parse().unwrap();
+    assert!(File::open(place()).is_err());
+    let reader = fs::File::options().read(true).write(true).open(&path);
+    let mut reader = reader.unwrap();
+    let mut file = File::open(place()).unwrap();
+    // Longer than a fifo is: whoever writes waits for the reader, as before.
+    let long = [b'x'; 100_000];
+    let writing = std::thread::spawn(move || {
+        let queue = Queue::alone();
+        file.write(&[&long[..], b"\n"].concat(), &queue).unwrap();
+        queue.counts().0.written
+    });
+    let mut read = vec![0; long.len() + 1];
+    std::io::Read::read_exact(&mut reader, &mut read).unwrap();
+    assert_eq!(
+        (writing.join().unwrap(), &read[..long.len()]),
+        (1, &long[..])
+    );
+}
+
+#[test]
 fn what_is_not_understood_is_refused() {
     for wrong in [
         "",
