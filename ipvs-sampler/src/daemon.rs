@@ -175,10 +175,6 @@ impl Daemon {
                 _ = events.terminate.recv() => return Ok(Event::End),
                 () = &mut events.end => return Ok(Event::End),
                 () = self.sinks.failed() => return Ok(Event::Failed),
-                _ = events.hang_up.recv() => {
-                    self.reload();
-                    *deadline = self.schedule.next(Moment::now().wall);
-                }
                 () = self.supervisor.sign_due() => self.supervisor.alive(Moment::now()),
                 request = Requests::next(&events.requests) => {
                     return Ok(match request {
@@ -191,6 +187,11 @@ impl Daemon {
                         *deadline = Moment::now().wall;
                     }
                     return Ok(Event::Tick);
+                }
+                // After the timer: however many come, ticks go on.
+                _ = events.hang_up.recv() => {
+                    self.reload();
+                    *deadline = self.schedule.next_from(*deadline, Moment::now().wall);
                 }
             }
         }
@@ -274,7 +275,8 @@ impl Daemon {
             sampler.reconfigure(&self.options);
         }
         let now = Moment::now().wall;
-        self.schedule = Schedule::new(self.options.interval, resolution(&self.samplers), now);
+        self.schedule.set_interval(self.options.interval, now);
+        self.schedule.set_resolution(resolution(&self.samplers));
         match changed[..] {
             [] => log::info!("reloaded: nothing changed"),
             _ => log::info!("reloaded: {} changed", changed.join(", ")),
