@@ -110,6 +110,14 @@ fn a_wrong_file_is_told_by_line_and_key() {
     assert!(wrong("interval = \n").starts_with("FILE:1: "));
     let secret = wrong("output = \"influx+http://me:word@host/?db=lb\"");
     assert!(!secret.contains("word@"), "{secret}");
+    let secret = wrong("output = \"influx2+http://host/?org=o&bucket=b&token=two words\"");
+    assert!(!secret.contains("words"), "{secret}");
+}
+
+#[test]
+fn a_variable_of_nothing_but_spaces_says_nothing() {
+    let run = run("run", &[("OUTPUT", " "), ("INTERVAL", "\t")]);
+    assert_eq!((run.output.len(), run.interval.as_secs()), (1, 10));
 }
 
 #[test]
