@@ -337,7 +337,7 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
     if !options.place.netns.is_empty() {
         always |= privileges::ENTERING;
     }
-    if options.user.is_none() && options.output.iter().any(Target::is_path) {
+    if options.user.is_none() && options.output.iter().any(Target::has_path) {
         always |= privileges::OPENING;
     }
     let steps: &[CapabilitySet] = match (options.ebpf, options.privileges) {
