@@ -106,20 +106,27 @@ impl File {
             io::Result::Ok((compressor, Vec::new()))
         };
         let file = open(&place.path)?;
-        // What makes room is the file itself, wherever links lead to it (/dev/stdout is one).
-        let path = if place.rotation.is_wanted() && file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        // What moves is the file itself, wherever links lead to it (/dev/stdout is one).
+        let path = if metadata.is_file() && (place.zstd || place.rotation.is_wanted()) {
             fs::canonicalize(&place.path)?
         } else {
             place.path
         };
-        Ok(Self {
+        let mut opened = Self {
             file: Some(file),
             compressor: place.zstd.then(compressor).transpose()?,
             path,
             rotation: place.rotation,
             writing: Trouble::default(),
             rotating: Trouble::default(),
-        })
+        };
+        // A crash may have left part of a frame, and nothing after that could be read.
+        if place.zstd && metadata.is_file() && metadata.len() > 0 {
+            opened.file = None;
+            rotate(&opened.rotation, &opened.path, &mut opened.rotating);
+        }
+        Ok(opened)
     }
 
     fn append(&mut self, batch: &[u8]) -> io::Result<()> {
@@ -135,15 +142,9 @@ impl File {
         if let Some(file) = &self.file
             && self.rotation.is_due(&file.metadata()?, bytes.len())
         {
-            let rotated = self.rotation.rotate(&self.path);
-            self.rotating.say(
-                &self.path,
-                &rotated,
-                "rotation does not work, and the file grows on",
-                "rotation works again",
-            );
-            // Whatever came of it: what is of that name now takes the lines.
+            // Whatever comes of it: what is of that name then takes the lines.
             self.file = None;
+            rotate(&self.rotation, &self.path, &mut self.rotating);
         }
         let file = match &mut self.file {
             Some(file) => file,
@@ -157,6 +158,15 @@ impl File {
         }
         written
     }
+}
+
+fn rotate(rotation: &Rotation, path: &Path, trouble: &mut Trouble) {
+    trouble.say(
+        path,
+        &rotation.rotate(path),
+        "rotation does not work, and the file grows on",
+        "rotation works again",
+    );
 }
 
 /// The loop opens outputs: a fifo that nobody reads is to be refused, not waited for.

@@ -80,11 +80,12 @@ impl Rotation {
         self.most_bytes.is_some_and(full) || self.every.is_some_and(over)
     }
 
-    /// Moves the file to a name with the time, and removes the oldest of such. One that somebody else has
-    /// moved or removed needs no room.
+    /// Moves the file to a name with the time, and, with a limit, removes the oldest of such. One that
+    /// somebody else has moved or removed needs no room.
     pub(super) fn rotate(&self, path: &Path) -> io::Result<()> {
         match fs::rename(path, free_name(path, now())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ if !self.is_wanted() => return Ok(()),
             _ => {}
         }
         let mut former = former(path)?;

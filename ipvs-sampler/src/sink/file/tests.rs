@@ -167,6 +167,24 @@ fn each_batch_is_a_frame_that_can_be_read_by_itself() {
 }
 
 #[test]
+fn what_a_crash_left_of_a_frame_spoils_none_that_follows() {
+    let directory = Directory::new("torn");
+    let queue = Queue::alone();
+    directory.open("?zstd=on").write(b"one\n", &queue).unwrap();
+    let frame = directory.read("now");
+    let torn = [&frame[..], &frame[..frame.len() - 5]].concat();
+    fs::write(directory.0.join("now"), &torn).unwrap();
+    let mut again = directory.open("?zstd=on");
+    again.write(b"two\n", &queue).unwrap();
+    again.write(b"three\n", &queue).unwrap();
+    let text = zstd::decode_all(&directory.read("now")[..]).unwrap();
+    assert_eq!(text, b"two\nthree\n");
+    let names = directory.names();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(directory.read(&names[1]), torn);
+}
+
+#[test]
 fn a_fifo_that_nobody_reads_keeps_nobody_waiting() {
     let directory = Directory::new("fifo");
     let path = directory.0.join("now");
