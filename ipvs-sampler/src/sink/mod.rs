@@ -143,6 +143,9 @@ impl Sinks {
             server.close();
             self.dropped_formerly += server.counts().dropped;
         }
+        if self.servers.is_empty() {
+            self.pages.clear();
+        }
         self.sinks.append(&mut sinks);
         self.servers.append(&mut servers);
         Ok(())
@@ -321,7 +324,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{Output, Queue, Sink, Sinks, lines};
+    use super::{Output, PageFormat, Queue, Sink, Sinks, lines};
 
     struct Collect(mpsc::Sender<Vec<u8>>);
 
@@ -408,6 +411,21 @@ mod tests {
             sinks.change_to(&[target.clone(), target.clone()]).unwrap();
             assert_eq!(sinks.reports().count(), 1);
         }
+    }
+
+    #[test]
+    fn a_server_that_comes_back_has_no_page_of_its_former_time() {
+        let mut sinks = sinks(Vec::new());
+        let server = "prometheus://127.0.0.1:0".parse::<super::Target>().unwrap();
+        sinks.change_to(std::slice::from_ref(&server)).unwrap();
+        let wanted = sinks.pages.wanted(true).unwrap();
+        sinks.pages.publish(wanted, |_, _| 0);
+        let page = |sinks: &Sinks| sinks.pages.next(PageFormat::Text, Duration::ZERO);
+        sinks.change_to(std::slice::from_ref(&server)).unwrap();
+        assert!(page(&sinks).is_some(), "it has stayed");
+        sinks.change_to(&[]).unwrap();
+        sinks.change_to(&[server]).unwrap();
+        assert!(page(&sinks).is_none());
     }
 
     #[test]
