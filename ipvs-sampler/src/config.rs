@@ -81,6 +81,16 @@ impl Values {
             .filter(move |pair| !same(pair))
             .map(|(key, _)| key.as_str())
     }
+
+    /// Takes over what these keys have in others.
+    pub fn take_over(&mut self, others: &Self, keys: &[&str]) {
+        for (key, values) in &mut self.0 {
+            let other = others.0.iter().find(|(other, _)| other == key);
+            if let Some((_, other)) = other.filter(|_| keys.contains(&key.as_str())) {
+                values.clone_from(other);
+            }
+        }
+    }
 }
 
 impl Configuration {

@@ -42,7 +42,7 @@ const RELOADABLE: [&str; 10] = [
 pub struct Daemon {
     options: Run,
     sources: Sources,
-    /// What the sources said last.
+    /// What the sources said of what is in effect.
     values: Values,
     /// One for each network namespace.
     samplers: Vec<Sampler>,
@@ -287,7 +287,7 @@ impl Daemon {
                 waiting.join(", ")
             );
         }
-        self.values = values;
+        self.values.take_over(&values, &RELOADABLE);
         Ok(())
     }
 }

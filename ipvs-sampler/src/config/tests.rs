@@ -172,6 +172,23 @@ fn what_is_shown_says_where_it_comes_from_and_can_be_read_again() {
 }
 
 #[test]
+fn what_was_not_taken_over_stays_a_difference() {
+    let values = |arguments: &str| read(arguments, &[]).unwrap().values();
+    let mut current = values("run");
+    let next = values("run --interval 1s --ebpf off");
+    let different: Vec<_> = next.differences(&current).collect();
+    assert_eq!(different, ["interval", "ebpf"]);
+    current.take_over(&next, &["interval"]);
+    let different: Vec<_> = next.differences(&current).collect();
+    assert_eq!(different, ["ebpf"]);
+    assert_eq!(
+        values("run --interval 1s").differences(&current).count(),
+        0,
+        "taken back"
+    );
+}
+
+#[test]
 fn variables_of_no_option_are_found() {
     let sources = Sources {
         arguments: Vec::new(),
