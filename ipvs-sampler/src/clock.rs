@@ -75,6 +75,18 @@ impl Schedule {
         }
     }
 
+    /// Sets the interval. When it is another one, the current one counts as done.
+    pub fn set_interval(&mut self, interval: Duration, now: i64) {
+        let changed = Self::new(interval, None, now);
+        if changed.interval != self.interval {
+            let resolution = self.resolution;
+            *self = Self {
+                resolution,
+                ..changed
+            };
+        }
+    }
+
     /// Sets or stops the ticks between intervals.
     pub fn set_resolution(&mut self, resolution: Option<Duration>) {
         self.resolution = resolution.map(nanoseconds);
@@ -87,6 +99,16 @@ impl Schedule {
         self.resolution.map_or(interval, |resolution| {
             interval.min(multiple_after(now, resolution))
         })
+    }
+
+    /// The deadline that holds after a change: one that has passed meanwhile is yet to be served.
+    #[must_use]
+    pub fn next_from(&self, deadline: i64, now: i64) -> i64 {
+        if deadline <= now {
+            deadline
+        } else {
+            self.next(now)
+        }
     }
 
     /// How far away the next deadline may be.
@@ -242,6 +264,22 @@ mod tests {
         assert_eq!(schedule.due(900 * MS), Due::Window);
         assert_eq!(schedule.due(3150 * MS), Due::Interval);
         assert_eq!(schedule.due(3200 * MS), Due::Window);
+    }
+
+    #[test]
+    fn a_change_that_crosses_the_end_of_an_interval_leaves_it_due() {
+        let second = Duration::from_secs(1);
+        let mut schedule = schedule(1000, 100, 0);
+        let due_at = schedule.next(950 * MS);
+        // Begun at 950 ms, done at 1020.
+        schedule.set_interval(second, 1020 * MS);
+        assert_eq!(schedule.next_from(due_at, 1020 * MS), 1000 * MS);
+        assert_eq!(schedule.due(1020 * MS), Due::Interval);
+        // A deadline that is yet to come gives way to the new ones.
+        schedule.set_interval(2 * second, 1030 * MS);
+        schedule.set_resolution(None);
+        assert_eq!(schedule.next_from(1100 * MS, 1030 * MS), 2000 * MS);
+        assert_eq!(schedule.due(1030 * MS), Due::Window);
     }
 
     #[test]

@@ -81,6 +81,16 @@ impl Values {
             .filter(move |pair| !same(pair))
             .map(|(key, _)| key.as_str())
     }
+
+    /// Takes over what these keys have in others.
+    pub fn take_over(&mut self, others: &Self, keys: &[&str]) {
+        for (key, values) in &mut self.0 {
+            let other = others.0.iter().find(|(other, _)| other == key);
+            if let Some((_, other)) = other.filter(|_| keys.contains(&key.as_str())) {
+                values.clone_from(other);
+            }
+        }
+    }
 }
 
 impl Configuration {
@@ -173,11 +183,11 @@ impl Sources {
         }
     }
 
-    /// What a variable says; an empty one says nothing.
+    /// What a variable says; an empty one, or one of nothing but spaces, says nothing.
     fn variable(&self, name: &str) -> Option<&str> {
         let mut variables = self.variables.iter();
         let (_, value) = variables.find(|(known, _)| known.strip_prefix(PREFIX) == Some(name))?;
-        Some(value.as_str()).filter(|value| !value.is_empty())
+        Some(value.as_str()).filter(|value| !value.trim().is_empty())
     }
 
     fn variable_settings(&self, options: &Command) -> Vec<Setting> {
@@ -273,9 +283,11 @@ fn check(setting: &Setting, options: &Command) -> Result<(), String> {
     match alone.try_get_matches_from(arguments) {
         Ok(_) => Ok(()),
         Err(error) => {
-            let text = error.to_string();
+            // Whole values: a secret may have spaces in it.
+            let hide = |text: String, value: &String| text.replace(value, &redacted(value));
+            let text = values.iter().fold(error.to_string(), hide);
             let reason = text.split("\n\n").next().unwrap_or_default();
-            let words: Vec<_> = reason.split_whitespace().map(redacted).collect();
+            let words: Vec<_> = reason.split_whitespace().collect();
             let reason = words.join(" ");
             let reason = reason.strip_prefix("error: ").unwrap_or(&reason);
             Err(format!("{origin}: {key}: {reason}"))

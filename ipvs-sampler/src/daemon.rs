@@ -42,7 +42,7 @@ const RELOADABLE: [&str; 10] = [
 pub struct Daemon {
     options: Run,
     sources: Sources,
-    /// What the sources said last.
+    /// What the sources said of what is in effect.
     values: Values,
     /// One for each network namespace.
     samplers: Vec<Sampler>,
@@ -175,10 +175,6 @@ impl Daemon {
                 _ = events.terminate.recv() => return Ok(Event::End),
                 () = &mut events.end => return Ok(Event::End),
                 () = self.sinks.failed() => return Ok(Event::Failed),
-                _ = events.hang_up.recv() => {
-                    self.reload();
-                    *deadline = self.schedule.next(Moment::now().wall);
-                }
                 () = self.supervisor.sign_due() => self.supervisor.alive(Moment::now()),
                 request = Requests::next(&events.requests) => {
                     return Ok(match request {
@@ -191,6 +187,11 @@ impl Daemon {
                         *deadline = Moment::now().wall;
                     }
                     return Ok(Event::Tick);
+                }
+                // After the timer: however many come, ticks go on.
+                _ = events.hang_up.recv() => {
+                    self.reload();
+                    *deadline = self.schedule.next_from(*deadline, Moment::now().wall);
                 }
             }
         }
@@ -274,7 +275,8 @@ impl Daemon {
             sampler.reconfigure(&self.options);
         }
         let now = Moment::now().wall;
-        self.schedule = Schedule::new(self.options.interval, resolution(&self.samplers), now);
+        self.schedule.set_interval(self.options.interval, now);
+        self.schedule.set_resolution(resolution(&self.samplers));
         match changed[..] {
             [] => log::info!("reloaded: nothing changed"),
             _ => log::info!("reloaded: {} changed", changed.join(", ")),
@@ -285,7 +287,7 @@ impl Daemon {
                 waiting.join(", ")
             );
         }
-        self.values = values;
+        self.values.take_over(&values, &RELOADABLE);
         Ok(())
     }
 }
@@ -335,7 +337,7 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
     if !options.place.netns.is_empty() {
         always |= privileges::ENTERING;
     }
-    if options.user.is_none() && options.output.iter().any(Target::is_path) {
+    if options.user.is_none() && options.output.iter().any(Target::has_path) {
         always |= privileges::OPENING;
     }
     let steps: &[CapabilitySet] = match (options.ebpf, options.privileges) {

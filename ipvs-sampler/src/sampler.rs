@@ -217,7 +217,7 @@ impl Sampler {
         if let Some(probe) = &mut self.probe {
             probe.set_resolution(nanoseconds(options.resolution));
         }
-        self.select(true);
+        self.select();
     }
 
     /// Privileges were given up; `sealed`: those that starting a probe takes, too. Where a new one is
@@ -361,24 +361,28 @@ impl Sampler {
             self.ledger.adopt(&self.spare);
         }
         std::mem::swap(&mut self.snapshot, &mut self.spare);
-        self.select(false);
+        self.select();
     }
 
     /// Decides what is printed of the snapshot, and lets the probe know what nobody asks for.
-    fn select(&mut self, changed: bool) {
-        if self.selection.is_everything() && !changed {
-            return;
-        }
+    fn select(&mut self) {
         self.selection.apply(&self.snapshot);
         let Some(probe) = &mut self.probe else { return };
-        for (index, service) in self.snapshot.services.iter().enumerate() {
+        for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
+            let asked = self.selection.service(index);
             if let Some(slot) = service.slot {
-                probe.mute(slot, !self.selection.service(index));
+                probe.mute(slot, !asked);
             }
-        }
-        for (index, destination) in self.snapshot.destinations.iter().enumerate() {
-            if let Some(slot) = destination.slot {
-                probe.mute(slot, !self.selection.destination(index));
+            let first = service.first_destination as usize;
+            for (destination, index) in destinations.iter().zip(first..) {
+                let Some(slot) = destination.slot else {
+                    continue;
+                };
+                // By events, a service has the connections of all its destinations.
+                let muted = !asked && !self.selection.destination(index);
+                if probe.mute(slot, muted) && !muted {
+                    self.ledger.catch_up(slot, probe.connections(slot));
+                }
             }
         }
     }

@@ -1,6 +1,11 @@
 //! The service: its configuration while it runs, and what it is permitted.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -93,6 +98,29 @@ fn a_hang_up_reads_the_configuration_again() {
     for line in &ended.lines[changed..] {
         assert_eq!(line.tag("rack"), "7", "{line:?}");
     }
+}
+
+#[test]
+fn however_many_hang_ups_there_are_ticks_go_on() {
+    configure();
+    let sampler = Sampler::run("--interval 500ms --resolution 20ms");
+    let done = AtomicBool::new(false);
+    // A test that fails has to end, too.
+    let latest = Instant::now() + Duration::from_secs(60);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) && Instant::now() < latest {
+                hang_up(&sampler);
+                thread::yield_now();
+            }
+        });
+        for _ in 0..6 {
+            sampler.next_report();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(sampler.messages().matches("reloaded").count() > 6);
+    assert_eq!(sampler.stop().code, Some(0));
 }
 
 /// (`Uid`, `CapPrm`, `CapEff`, `NoNewPrivs`) of each of its threads.

@@ -71,6 +71,26 @@ fn a_single_destination_can_be_asked_for() {
 }
 
 #[test]
+fn a_service_by_events_hears_of_destinations_that_are_left_out() {
+    configure();
+    let sampler = Sampler::counting(
+        "--interval 2s --resolution 20ms --fields extended --exclude destination=10.1.0.0/16",
+    );
+    let before = sampler.next_report();
+    traffic::connect("10.0.0.1:80", 20);
+    let after = sampler.next_report();
+    // Else all of an interval's connections would seem to have come in its last window.
+    assert!(after.number("records_submitted") > before.number("records_submitted"));
+    let ended = sampler.stop();
+    for line in rows(&ended.lines) {
+        assert_eq!(line.measurement, "ipvs_virtual_server", "{line:?}");
+    }
+    let services = rows(&ended.lines).filter(|line| line.service().ends_with(":80"));
+    let last = services.last().expect("a service");
+    assert_eq!(last.number("connections"), 20);
+}
+
+#[test]
 fn a_snapshot_once_has_what_is_asked_for_in_each_format() {
     configure();
     let text = |format: &str| {

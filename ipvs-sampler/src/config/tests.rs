@@ -110,6 +110,14 @@ fn a_wrong_file_is_told_by_line_and_key() {
     assert!(wrong("interval = \n").starts_with("FILE:1: "));
     let secret = wrong("output = \"influx+http://me:word@host/?db=lb\"");
     assert!(!secret.contains("word@"), "{secret}");
+    let secret = wrong("output = \"influx2+http://host/?org=o&bucket=b&token=two words\"");
+    assert!(!secret.contains("words"), "{secret}");
+}
+
+#[test]
+fn a_variable_of_nothing_but_spaces_says_nothing() {
+    let run = run("run", &[("OUTPUT", " "), ("INTERVAL", "\t")]);
+    assert_eq!((run.output.len(), run.interval.as_secs()), (1, 10));
 }
 
 #[test]
@@ -161,6 +169,23 @@ fn what_is_shown_says_where_it_comes_from_and_can_be_read_again() {
             .collect::<Vec<_>>()
     };
     assert_eq!(values(&text), values(&again));
+}
+
+#[test]
+fn what_was_not_taken_over_stays_a_difference() {
+    let values = |arguments: &str| read(arguments, &[]).unwrap().values();
+    let mut current = values("run");
+    let next = values("run --interval 1s --ebpf off");
+    let different: Vec<_> = next.differences(&current).collect();
+    assert_eq!(different, ["interval", "ebpf"]);
+    current.take_over(&next, &["interval"]);
+    let different: Vec<_> = next.differences(&current).collect();
+    assert_eq!(different, ["ebpf"]);
+    assert_eq!(
+        values("run --interval 1s").differences(&current).count(),
+        0,
+        "taken back"
+    );
 }
 
 #[test]

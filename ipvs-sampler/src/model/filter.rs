@@ -104,12 +104,6 @@ impl Selection {
         }
     }
 
-    /// Whether nothing is left out.
-    #[must_use]
-    pub fn is_everything(&self) -> bool {
-        self.include.is_empty() && self.exclude.is_empty()
-    }
-
     /// Decides for each service and destination of a snapshot.
     pub fn apply(&mut self, snapshot: &Snapshot) {
         let Self {
@@ -244,7 +238,6 @@ mod tests {
     #[test]
     fn without_filters_everything_is_asked_for() {
         assert_eq!(chosen(&[], &[]), (vec![0, 1, 2], vec![0, 1, 2, 3]));
-        assert!(Selection::default().is_everything());
     }
 
     #[test]

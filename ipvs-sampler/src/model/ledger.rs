@@ -171,6 +171,25 @@ impl Ledger {
         }
     }
 
+    /// Takes in what a slot counted while nobody asked for its destination: whenever that was, it was not
+    /// in this window.
+    pub fn catch_up(&mut self, slot: Slot, counted: u64) {
+        let place = self.lives.get(slot as usize).and_then(|life| life.place);
+        let service = place.map(|place| place.service as usize);
+        let window_of = |ledger: &Self| Some(ledger.services.get(service?)?.window);
+        let before = window_of(self);
+        self.observe(slot, counted);
+        if let Some(life) = self.lives.get_mut(slot as usize) {
+            (life.window, life.peak) = (0, 0);
+        }
+        if let Some((service, window)) = service
+            .and_then(|index| self.services.get_mut(index))
+            .zip(before)
+        {
+            (service.window, service.peak) = (window, 0);
+        }
+    }
+
     /// Takes in one reading; whether it was higher than the last.
     fn observe(&mut self, slot: Slot, counted: u64) -> bool {
         let Some(life) = self.lives.get_mut(slot as usize) else {

@@ -5,12 +5,14 @@ mod rotation;
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
 use rotation::Rotation;
+use rustix::fs::{OFlags, fcntl_setfl};
 use zstd::bulk::Compressor;
 
 use super::{
@@ -72,8 +74,28 @@ pub(super) struct File {
     compressor: Option<(Compressor<'static>, Vec<u8>)>,
     /// `None` after it could not be opened anew.
     file: Option<fs::File>,
-    /// What was said last, so that it is said once.
-    trouble: Option<String>,
+    /// What stands in the way of lines, and of making room for them.
+    writing: Trouble,
+    rotating: Trouble,
+}
+
+/// What was said last, so that it is said once.
+#[derive(Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    /// Takes in how it went this time.
+    fn say(&mut self, path: &Path, outcome: &io::Result<()>, bad: &str, good: &str) {
+        let trouble = outcome.as_ref().err().map(io::Error::to_string);
+        if trouble != self.0 {
+            let path = path.display();
+            match &trouble {
+                Some(error) => log::warn!("{path}: {bad}: {error}"),
+                None => log::info!("{path}: {good}"),
+            }
+            self.0 = trouble;
+        }
+    }
 }
 
 impl File {
@@ -83,13 +105,28 @@ impl File {
             compressor.include_checksum(true)?;
             io::Result::Ok((compressor, Vec::new()))
         };
-        Ok(Self {
-            file: Some(open(&place.path)?),
+        let file = open(&place.path)?;
+        let metadata = file.metadata()?;
+        // What moves is the file itself, wherever links lead to it (/dev/stdout is one).
+        let path = if metadata.is_file() && (place.zstd || place.rotation.is_wanted()) {
+            fs::canonicalize(&place.path)?
+        } else {
+            place.path
+        };
+        let mut opened = Self {
+            file: Some(file),
             compressor: place.zstd.then(compressor).transpose()?,
-            path: place.path,
+            path,
             rotation: place.rotation,
-            trouble: None,
-        })
+            writing: Trouble::default(),
+            rotating: Trouble::default(),
+        };
+        // A crash may have left part of a frame, and nothing after that could be read.
+        if place.zstd && metadata.is_file() && metadata.len() > 0 {
+            opened.file = None;
+            rotate(&opened.rotation, &opened.path, &mut opened.rotating);
+        }
+        Ok(opened)
     }
 
     fn append(&mut self, batch: &[u8]) -> io::Result<()> {
@@ -105,8 +142,9 @@ impl File {
         if let Some(file) = &self.file
             && self.rotation.is_due(&file.metadata()?, bytes.len())
         {
-            self.rotation.rotate(&self.path)?;
+            // Whatever comes of it: what is of that name then takes the lines.
             self.file = None;
+            rotate(&self.rotation, &self.path, &mut self.rotating);
         }
         let file = match &mut self.file {
             Some(file) => file,
@@ -122,8 +160,23 @@ impl File {
     }
 }
 
+fn rotate(rotation: &Rotation, path: &Path, trouble: &mut Trouble) {
+    trouble.say(
+        path,
+        &rotation.rotate(path),
+        "rotation does not work, and the file grows on",
+        "rotation works again",
+    );
+}
+
+/// The loop opens outputs: a fifo that nobody reads is to be refused, not waited for.
 fn open(path: &Path) -> io::Result<fs::File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path)?;
+    fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file)
 }
 
 impl Output for File {
@@ -133,19 +186,16 @@ impl Output for File {
             self.file = None;
         }
         let written = self.append(batch);
-        let trouble = written.err().map(|error| error.to_string());
-        match &trouble {
-            None => queue.written(lines(batch)),
-            Some(_) => queue.dropped(lines(batch)),
+        match &written {
+            Ok(()) => queue.written(lines(batch)),
+            Err(_) => queue.dropped(lines(batch)),
         }
-        if trouble != self.trouble {
-            let path = self.path.display();
-            match &trouble {
-                Some(error) => log::warn!("{path}: lines are dropped: {error}"),
-                None => log::info!("{path}: lines are written again"),
-            }
-            self.trouble = trouble;
-        }
+        self.writing.say(
+            &self.path,
+            &written,
+            "lines are dropped",
+            "lines are written again",
+        );
         Ok(())
     }
 

@@ -74,6 +74,11 @@ impl Server {
         Some(Self::new(version, text, url))
     }
 
+    /// Whether a file has its secret, or certificates.
+    pub(super) fn has_path(&self) -> bool {
+        self.secret_file.is_some() || self.ca_file.is_some()
+    }
+
     fn new(version: Version, label: &str, url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
         let scheme = uri.scheme_str().unwrap_or_default();

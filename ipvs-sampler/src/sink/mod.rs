@@ -56,7 +56,7 @@ pub struct Sinks {
     pages: Arc<Pages>,
     /// They are not written to any more, but may not have finished what waits.
     former: Vec<Sink>,
-    /// Samples that servers gave up which are no more.
+    /// What outputs gave up which are no more.
     dropped_formerly: u64,
     failed: Arc<Notify>,
     /// How many bytes may wait for each of them. Above that the oldest batch goes, and is counted.
@@ -108,8 +108,9 @@ impl Sinks {
     pub fn change_to(&mut self, targets: &[Target]) -> Result<(), (String, io::Error)> {
         let labels: Vec<_> = targets.iter().map(Target::to_string).collect();
         let (mut sinks, mut servers) = (Vec::new(), Vec::new());
-        for (target, label) in targets.iter().zip(&labels) {
-            if self.reports().any(|report| report.label == label) {
+        for (index, (target, label)) in targets.iter().zip(&labels).enumerate() {
+            let twice = labels[..index].contains(label);
+            if twice || self.reports().any(|report| report.label == label) {
                 continue;
             }
             let opened = target.open(&self.pages).and_then(|opened| {
@@ -126,6 +127,11 @@ impl Sinks {
             });
             opened.map_err(|error| (label.clone(), error))?;
         }
+        let finished = self.former.extract_if(.., |sink| sink.queue.has_finished());
+        for sink in finished {
+            self.dropped_formerly += sink.lost();
+            sink.last_word(Instant::now());
+        }
         let gone = self
             .sinks
             .extract_if(.., |sink| !labels.contains(&sink.label));
@@ -136,6 +142,9 @@ impl Sinks {
         for (_, server) in gone {
             server.close();
             self.dropped_formerly += server.counts().dropped;
+        }
+        if self.servers.is_empty() {
+            self.pages.clear();
         }
         self.sinks.append(&mut sinks);
         self.servers.append(&mut servers);
@@ -182,11 +191,12 @@ impl Sinks {
     /// Lines that were given up, over all outputs.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
-        let counts = self.reports().map(|report| report.counts);
-        let former = self.former.iter().map(|sink| sink.queue.counts().0);
-        let counts = counts.chain(former);
-        let dropped: u64 = counts.map(|counts| counts.dropped + counts.rejected).sum();
-        dropped + self.dropped_formerly
+        let sinks = self.sinks.iter().chain(&self.former).map(Sink::lost);
+        let servers = self
+            .servers
+            .iter()
+            .map(|(_, server)| server.counts().dropped);
+        sinks.chain(servers).sum::<u64>() + self.dropped_formerly
     }
 
     /// Files are to be opened anew: somebody has moved them away.
@@ -196,9 +206,12 @@ impl Sinks {
         }
     }
 
-    /// Waits for an output to fail for good. The error is kept for [`Sinks::close`].
+    /// Waits for an output to fail for good. The error is kept for [`Sinks::close`]. One that is not written
+    /// to any more has nobody to tell.
     pub async fn failed(&self) {
-        self.failed.notified().await;
+        while !self.sinks.iter().any(|sink| sink.queue.has_failed()) {
+            self.failed.notified().await;
+        }
     }
 
     /// Lets the writers finish what waits, for at most `patience` together.
@@ -215,7 +228,7 @@ impl Sinks {
             server.close();
         }
         let mut outcome = Ok(());
-        for sink in self.sinks.iter().chain(&self.former) {
+        for sink in &self.sinks {
             match sink.queue.finished(deadline) {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && !sink.standard_output => {
                     log::warn!("{}: {error}", sink.label);
@@ -225,6 +238,9 @@ impl Sinks {
                     outcome = outcome.and(finished);
                 }
             }
+        }
+        for sink in &self.former {
+            sink.last_word(deadline);
         }
         for (_, server) in &self.servers {
             server.finished(deadline);
@@ -250,6 +266,26 @@ impl Sink {
             standard_output: false,
             queue,
         })
+    }
+
+    /// Lines that it has given up, or that were refused.
+    fn lost(&self) -> u64 {
+        let (counts, _) = self.queue.counts();
+        counts.dropped + counts.rejected
+    }
+
+    /// Waits until one that is not written to any more has finished.
+    fn last_word(&self, deadline: Instant) {
+        if let Err(error) = self.queue.finished(deadline) {
+            log::warn!("{}: {error}", self.label);
+        }
+    }
+}
+
+impl Drop for Sink {
+    /// What waits is written, and then its thread ends.
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
@@ -288,7 +324,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{Output, Queue, Sink, Sinks, lines};
+    use super::{Output, PageFormat, Queue, Sink, Sinks, lines};
 
     struct Collect(mpsc::Sender<Vec<u8>>);
 
@@ -356,6 +392,70 @@ mod tests {
         assert_eq!(written.recv().unwrap(), b"line\n");
         sinks.close(Duration::from_secs(60)).unwrap();
         assert!(begin.elapsed() < Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn an_output_that_is_let_go_of_writes_what_waits_and_ends() {
+        let (output, written) = collect();
+        let sinks = sinks(vec![output]);
+        sinks.push(&mut b"line\n".to_vec());
+        drop(sinks);
+        assert_eq!(written.iter().collect::<Vec<_>>(), [b"line\n"]);
+    }
+
+    #[test]
+    fn an_output_that_is_named_twice_is_written_once() {
+        let mut sinks = sinks(Vec::new());
+        let target = "unix:/run/nobody".parse::<super::Target>().unwrap();
+        for _ in 0..2 {
+            sinks.change_to(&[target.clone(), target.clone()]).unwrap();
+            assert_eq!(sinks.reports().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_server_that_comes_back_has_no_page_of_its_former_time() {
+        let mut sinks = sinks(Vec::new());
+        let server = "prometheus://127.0.0.1:0".parse::<super::Target>().unwrap();
+        sinks.change_to(std::slice::from_ref(&server)).unwrap();
+        let wanted = sinks.pages.wanted(true).unwrap();
+        sinks.pages.publish(wanted, |_, _| 0);
+        let page = |sinks: &Sinks| sinks.pages.next(PageFormat::Text, Duration::ZERO);
+        sinks.change_to(std::slice::from_ref(&server)).unwrap();
+        assert!(page(&sinks).is_some(), "it has stayed");
+        sinks.change_to(&[]).unwrap();
+        sinks.change_to(&[server]).unwrap();
+        assert!(page(&sinks).is_none());
+    }
+
+    #[test]
+    fn a_former_output_that_fails_ends_nothing_and_its_lines_are_counted() {
+        let ((output, written), (other, _written)) = (collect(), collect());
+        drop(written);
+        let mut sinks = sinks(vec![output, other]);
+        let former = sinks.sinks.remove(0);
+        former.queue.push(&mut b"one\ntwo\n".to_vec());
+        former.queue.close();
+        while !former.queue.has_finished() {
+            std::thread::yield_now();
+        }
+        sinks.former.push(former);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = sinks.failed() => true,
+                () = std::future::ready(()) => false,
+            }
+        });
+        assert!(!ended);
+        assert_eq!(sinks.dropped_lines(), 2);
+        let target = "unix:/run/nobody".parse().unwrap();
+        sinks.change_to(&[target]).unwrap();
+        assert_eq!((sinks.former.len(), sinks.dropped_lines()), (1, 2));
+        sinks.close(Duration::from_secs(60)).unwrap();
     }
 
     #[test]

@@ -208,6 +208,14 @@ impl Pages {
             .find_map(|(format, page)| Some((format, page?)))
     }
 
+    /// The pages that there are get old from now on: no one is to have them.
+    pub(super) fn clear(&self) {
+        let mut state = self.lock();
+        for format in PageFormat::ALL {
+            state.shelf(format).latest = None;
+        }
+    }
+
     /// Nobody waits any longer.
     pub(super) fn close(&self) {
         self.lock().closed = true;

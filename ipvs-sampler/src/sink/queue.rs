@@ -27,6 +27,7 @@ struct State {
     counts: Counts,
     reopen: bool,
     closed: bool,
+    finished: bool,
     result: Option<io::Result<()>>,
 }
 
@@ -189,13 +190,34 @@ impl Queue {
         std::mem::take(&mut self.lock().reopen)
     }
 
-    /// For the writer: its last word.
+    /// For the writer: its last word. After a failure nobody takes what waits.
     pub(super) fn finish(&self, result: io::Result<()>) {
+        let mut state = self.lock();
         if result.is_err() {
+            let Counts {
+                queued,
+                written,
+                rejected,
+                ..
+            } = state.counts;
+            state.counts.dropped = queued.saturating_sub(written + rejected);
+            state.batches.clear();
+            state.bytes = 0;
             self.failed.notify_one();
         }
-        self.lock().result = Some(result);
+        state.finished = true;
+        state.result = Some(result);
         self.changed.notify_all();
+    }
+
+    /// Whether the writer has said its last word.
+    pub(super) fn has_finished(&self) -> bool {
+        self.lock().finished
+    }
+
+    /// Whether that was a failure, which nobody has been told of.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.lock().result, Some(Err(_)))
     }
 
     /// Asks the writer to finish.

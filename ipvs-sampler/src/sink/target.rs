@@ -61,15 +61,17 @@ impl Target {
         !matches!(self.0, Kind::Prometheus(_))
     }
 
-    /// Whether it has a place in the file system, which may be somebody else's.
+    /// Whether it takes something in the file system, which may be somebody else's: where it writes to, or
+    /// its secret.
     #[must_use]
-    pub fn is_path(&self) -> bool {
-        matches!(
-            self.0,
+    pub fn has_path(&self) -> bool {
+        match &self.0 {
             Kind::File(_)
-                | Kind::Stream(stream::Peer::Unix(_))
-                | Kind::Datagrams(datagram::Peer::Unix(_))
-        )
+            | Kind::Stream(stream::Peer::Unix(_))
+            | Kind::Datagrams(datagram::Peer::Unix(_)) => true,
+            Kind::Influx(server) => server.has_path(),
+            Kind::Stdout | Kind::Stream(_) | Kind::Datagrams(_) | Kind::Prometheus(_) => false,
+        }
     }
 
     /// Looks whether what it takes before anything is written is there: secrets and certificates.
@@ -170,6 +172,22 @@ impl std::fmt::Display for Target {
 #[cfg(test)]
 mod tests {
     use super::Target;
+
+    #[test]
+    fn a_secret_is_in_the_file_system_like_a_file() {
+        for (output, has_path) in [
+            ("stdout", false),
+            ("tcp://localhost:8094", false),
+            ("influx+http://localhost:8086/?db=lb", false),
+            ("influx3+https://host/?db=lb&token-file=/etc/token", true),
+            ("influx+https://host/?db=lb&ca-file=/etc/ca.pem", true),
+            ("unix:/run/telegraf.sock", true),
+            ("file:/tmp/lines", true),
+        ] {
+            let target: Target = output.parse().unwrap();
+            assert_eq!(target.has_path(), has_path, "{output}");
+        }
+    }
 
     #[test]
     fn outputs_are_named_by_kind() {

@@ -116,6 +116,27 @@ fn what_is_scheduled_shows_at_once_and_what_was_before_comes_with_the_estimator(
 }
 
 #[test]
+fn what_was_counted_while_nobody_asked_is_in_no_window() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    let snapshot = dump(&kernel, &mut ledger);
+    kernel.destinations[0].counted = 5;
+    ledger.catch_up(0, 5);
+    kernel.destinations[0].counted = 7;
+    ledger.watch(0);
+    ledger.read_watched(|slot| kernel.read(slot));
+    let destination = &snapshot.destinations[0];
+    assert_eq!(ledger.connections(destination), 7);
+    assert_eq!(ledger.window(destination), Some(2));
+    assert_eq!(ledger.service(0), Some((7, 2)));
+    ledger.end_window(1_000_000_000);
+    assert_eq!(ledger.peak(destination), Some(2));
+    assert_eq!(ledger.service_peak(0), Some(2));
+}
+
+#[test]
 fn an_unknown_destination_is_held_until_a_dump_names_it() {
     let mut kernel = Kernel::default();
     let mut ledger = Ledger::default();

@@ -59,6 +59,11 @@ impl Rotation {
         Ok(())
     }
 
+    /// Whether there is any limit.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.most_bytes.is_some() || self.every.is_some()
+    }
+
     /// Whether the file is to make room before so many more bytes. Times are multiples since 1970, so
     /// those of several directors fall together.
     pub(super) fn is_due(&self, file: &Metadata, more: usize) -> bool {
@@ -75,16 +80,20 @@ impl Rotation {
         self.most_bytes.is_some_and(full) || self.every.is_some_and(over)
     }
 
-    /// Moves the file to a name with the time, and removes the oldest of such.
+    /// Moves the file to a name with the time, and, with a limit, removes the oldest of such. One that
+    /// somebody else has moved or removed needs no room.
     pub(super) fn rotate(&self, path: &Path) -> io::Result<()> {
-        fs::rename(path, free_name(path, now()))?;
+        match fs::rename(path, free_name(path, now())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ if !self.is_wanted() => return Ok(()),
+            _ => {}
+        }
         let mut former = former(path)?;
         former.sort_unstable();
         let surplus = former.len().saturating_sub(self.keep);
-        for path in &former[..surplus] {
-            fs::remove_file(path)?;
-        }
-        Ok(())
+        // One that stays is no reason for others to.
+        let removed = former[..surplus].iter().map(fs::remove_file);
+        removed.fold(Ok(()), io::Result::and)
     }
 }
 

@@ -108,6 +108,48 @@ fn a_file_of_a_former_time_makes_room() {
 }
 
 #[test]
+fn a_file_that_was_removed_makes_no_line_get_lost() {
+    let directory = Directory::new("removed");
+    let mut file = directory.open("?rotate-size=5");
+    let queue = Queue::alone();
+    file.write(b"one\n", &queue).unwrap();
+    fs::remove_file(directory.0.join("now")).unwrap();
+    file.write(b"two\n", &queue).unwrap();
+    file.write(b"three\n", &queue).unwrap();
+    assert_eq!(queue.counts().0.dropped, 0);
+    assert_eq!(directory.read("now"), b"three\n");
+}
+
+#[test]
+fn a_forerunner_that_cannot_be_removed_makes_no_line_get_lost() {
+    let directory = Directory::new("stuck");
+    fs::create_dir(directory.0.join("now.20000101T000000Z")).unwrap();
+    let mut file = directory.open("?rotate-size=5&keep=1");
+    let queue = Queue::alone();
+    for line in ["one\n", "two\n", "three\n"] {
+        file.write(line.as_bytes(), &queue).unwrap();
+    }
+    let counts = queue.counts().0;
+    assert_eq!((counts.written, counts.dropped), (3, 0));
+    assert_eq!(directory.read("now"), b"three\n");
+}
+
+#[test]
+fn behind_a_link_the_file_makes_room_and_the_link_stays() {
+    let directory = Directory::new("linked");
+    let elsewhere = Directory::new("elsewhere");
+    let link = directory.0.join("now");
+    std::os::unix::fs::symlink(elsewhere.0.join("there"), &link).unwrap();
+    let mut file = directory.open("?rotate-size=5");
+    let queue = Queue::alone();
+    file.write(b"one\n", &queue).unwrap();
+    file.write(b"two\n", &queue).unwrap();
+    assert_eq!(directory.names(), ["now"]);
+    assert_eq!(elsewhere.names().len(), 2);
+    assert_eq!(elsewhere.read("there"), b"two\n");
+}
+
+#[test]
 fn each_batch_is_a_frame_that_can_be_read_by_itself() {
     let directory = Directory::new("compressed");
     let mut file = directory.open("?zstd=on");
@@ -122,6 +164,50 @@ fn each_batch_is_a_frame_that_can_be_read_by_itself() {
     assert_eq!(text, format!("{one}two\n").into_bytes());
     assert_eq!(zstd::decode_all(&all[first..]).unwrap(), b"two\n");
     assert_eq!(queue.counts().0.written, 1001);
+}
+
+#[test]
+fn what_a_crash_left_of_a_frame_spoils_none_that_follows() {
+    let directory = Directory::new("torn");
+    let queue = Queue::alone();
+    directory.open("?zstd=on").write(b"one\n", &queue).unwrap();
+    let frame = directory.read("now");
+    let torn = [&frame[..], &frame[..frame.len() - 5]].concat();
+    fs::write(directory.0.join("now"), &torn).unwrap();
+    let mut again = directory.open("?zstd=on");
+    again.write(b"two\n", &queue).unwrap();
+    again.write(b"three\n", &queue).unwrap();
+    let text = zstd::decode_all(&directory.read("now")[..]).unwrap();
+    assert_eq!(text, b"two\nthree\n");
+    let names = directory.names();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(directory.read(&names[1]), torn);
+}
+
+#[test]
+fn a_fifo_that_nobody_reads_keeps_nobody_waiting() {
+    let directory = Directory::new("fifo");
+    let path = directory.0.join("now");
+    let status = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(status.unwrap().success());
+    let place = || path.display().to_string().parse().unwrap();
+    assert!(File::open(place()).is_err());
+    let reader = fs::File::options().read(true).write(true).open(&path);
+    let mut reader = reader.unwrap();
+    let mut file = File::open(place()).unwrap();
+    // Longer than a fifo is: whoever writes waits for the reader, as before.
+    let long = [b'x'; 100_000];
+    let writing = std::thread::spawn(move || {
+        let queue = Queue::alone();
+        file.write(&[&long[..], b"\n"].concat(), &queue).unwrap();
+        queue.counts().0.written
+    });
+    let mut read = vec![0; long.len() + 1];
+    std::io::Read::read_exact(&mut reader, &mut read).unwrap();
+    assert_eq!(
+        (writing.join().unwrap(), &read[..long.len()]),
+        (1, &long[..])
+    );
 }
 
 #[test]

@@ -265,14 +265,16 @@ impl Probe {
     }
 
     /// Whether nobody asks for the object in a slot: then it is counted, but neither told of nor read live.
-    pub fn mute(&mut self, slot: Slot, muted: bool) {
+    /// Returns whether that is new.
+    pub fn mute(&mut self, slot: Slot, muted: bool) -> bool {
         if (self.muted.get(slot as usize) != 0) == muted {
-            return;
+            return false;
         }
         self.muted.set(slot as usize, u64::from(muted));
         if let Ok(live) = &self.live {
             live.forget(slot);
         }
+        true
     }
 
     /// Sets the shortest time between two records of one (CPU, destination), in ns.
