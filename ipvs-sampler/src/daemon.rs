@@ -66,11 +66,29 @@ enum Event {
     Sample,
 }
 
-/// What is waited for.
-struct Events {
+/// Signals that mean something to us from the moment on when this exists, and before that end the process.
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// When the system refuses to have them handled, or there is no tokio runtime with I/O.
+    pub fn handle() -> Result<Self, Failure> {
+        let handle = |kind| signal(kind).map_err(refused);
+        Ok(Self {
+            interrupt: handle(SignalKind::interrupt())?,
+            terminate: handle(SignalKind::terminate())?,
+            hang_up: handle(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// What is waited for.
+struct Events {
+    signals: Signals,
     timer: Timer,
     requests: Option<Requests>,
     end: Pin<Box<dyn Future<Output = ()>>>,
@@ -110,8 +128,8 @@ impl Daemon {
     ///
     /// # Errors
     /// When sources or outputs fail for good.
-    pub async fn run(mut self) -> Result<(), Failure> {
-        let outcome = match Events::new(&self.options) {
+    pub async fn run(mut self, signals: Signals) -> Result<(), Failure> {
+        let outcome = match Events::new(signals, &self.options) {
             Ok(mut events) => self.sample(&mut events).await,
             Err(error) => Err(refused(error)),
         };
@@ -171,8 +189,8 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                _ = events.interrupt.recv() => return Ok(Event::End),
-                _ = events.terminate.recv() => return Ok(Event::End),
+                _ = events.signals.interrupt.recv() => return Ok(Event::End),
+                _ = events.signals.terminate.recv() => return Ok(Event::End),
                 () = &mut events.end => return Ok(Event::End),
                 () = self.sinks.failed() => return Ok(Event::Failed),
                 () = self.supervisor.sign_due() => self.supervisor.alive(Moment::now()),
@@ -189,7 +207,7 @@ impl Daemon {
                     return Ok(Event::Tick);
                 }
                 // After the timer: however many come, ticks go on.
-                _ = events.hang_up.recv() => {
+                _ = events.signals.hang_up.recv() => {
                     self.reload();
                     *deadline = self.schedule.next_from(*deadline, Moment::now().wall);
                 }
@@ -293,15 +311,13 @@ impl Daemon {
 }
 
 impl Events {
-    fn new(options: &Run) -> io::Result<Self> {
+    fn new(signals: Signals, options: &Run) -> io::Result<Self> {
         let end: Pin<Box<dyn Future<Output = ()>>> = match options.for_ {
             Some(duration) => Box::pin(tokio::time::sleep(duration)),
             None => Box::pin(std::future::pending()),
         };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            signals,
             timer: Timer::new()?,
             requests: options.telegraf_execd.map(Requests::listen).transpose()?,
             end,

@@ -6,7 +6,7 @@ use crate::{
     cli::{Doctor, Format, Once, Place, Run},
     clock::Moment,
     config::{self, Configuration, Sources, Values},
-    daemon::Daemon,
+    daemon::{Daemon, Signals},
     doctor,
     encode::{Influx, json, table},
     failure::Failure,
@@ -116,7 +116,11 @@ pub fn run(options: Run, sources: Sources, values: Values) -> Result<(), Failure
         .enable_time()
         .build()
         .map_err(|error| Failure::Unavailable(format!("cannot start: {error}")))?;
-    runtime.block_on(async { Daemon::start(options, sources, values)?.run().await })
+    runtime.block_on(async {
+        // First: a hang-up while the sources are opened shall not end it.
+        let signals = Signals::handle()?;
+        Daemon::start(options, sources, values)?.run(signals).await
+    })
 }
 
 /// `config check`: whether the configuration is right, as far as that can be seen without IPVS.
