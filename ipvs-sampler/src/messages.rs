@@ -2,12 +2,13 @@
 
 use std::{
     io::{self, Write as _},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
     time::{Duration, UNIX_EPOCH},
 };
 
 use clap::ValueEnum;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{clock::Moment, encode::append_json_text};
 
@@ -55,13 +56,48 @@ impl Log for StandardError {
             .find(|format| **format as u8 == number)
             .unwrap_or(&Format::Text);
         let message = record.args().to_string();
-        let line = line(format, record.level(), &message, Moment::now().wall);
-        // Nobody is left to tell when standard error is closed.
-        let _ = io::stderr().write_all(&line);
+        if is_writable() {
+            let unread = UNREAD.swap(0, Ordering::Relaxed);
+            if unread > 0 {
+                let message = format!("{unread} messages before this one found nobody reading");
+                write(format, Level::Warn, &message);
+            }
+            write(format, record.level(), &message);
+        } else {
+            UNREAD.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn flush(&self) {}
 }
+
+/// Messages that were not written: a tick does not wait for their reader.
+static UNREAD: AtomicU64 = AtomicU64::new(0);
+
+/// Whether standard error takes a message without delay: of a pipe, a page of it is free.
+fn is_writable() -> bool {
+    let stderr = io::stderr();
+    let mut ends = [PollFd::new(&stderr, PollFlags::OUT)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // What cannot be asked is written to, as if there was no question.
+    poll(&mut ends, Some(&at_once)).map_or(true, |ready| ready > 0)
+}
+
+fn write(format: Format, level: Level, message: &str) {
+    let mut line = line(format, level, message, Moment::now().wall);
+    if line.len() > MOST_BYTES {
+        line.truncate(MOST_BYTES - 1);
+        line.push(b'\n');
+    }
+    // Nobody is left to tell when standard error is closed.
+    let _ = io::stderr().write_all(&line);
+}
+
+/// As much as a pipe that is ready takes at once (`PIPE_BUF`, pipe(7)).
+const MOST_BYTES: usize = 4096;
 
 /// `now` is in ns since 1970.
 fn line(format: Format, level: Level, message: &str, now: i64) -> Vec<u8> {

@@ -45,3 +45,51 @@ fn the_service_manager_is_told() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     std::fs::remove_file(path).unwrap();
 }
+
+/// Nobody reads standard error: the sampler goes on, and ends when it is told to.
+#[test]
+fn messages_that_nobody_reads_stop_nothing() {
+    // More than a pipe holds.
+    const HANG_UPS: usize = 2500;
+    let path = std::env::temp_dir().join(format!("ipvs-sampler-unread-{}", std::process::id()));
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_ipvs-sampler"))
+        .args(["run", "--interval", "1h", "--ebpf", "off"])
+        .env("NOTIFY_SOCKET", &path)
+        .env_remove("WATCHDOG_USEC")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until_ready = || {
+        let mut buffer = [0; 1000];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap();
+            if buffer[..length].ends_with(b"READY=1\n") {
+                break;
+            }
+        }
+    };
+    until_ready();
+    let pid = i32::try_from(child.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    for _ in 0..HANG_UPS {
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+        until_ready();
+    }
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let messages = String::from_utf8(output.stderr).unwrap();
+    let written = messages.lines().count();
+    assert!((100..HANG_UPS).contains(&written), "{written}");
+    assert!(
+        messages
+            .lines()
+            .all(|line| line.starts_with("ipvs-sampler: "))
+    );
+    std::fs::remove_file(path).unwrap();
+}

@@ -31,6 +31,11 @@ pub(super) fn settings(path: &Path, text: &str, options: &Command) -> Result<Vec
             }
             let values =
                 values(&key, value, options).map_err(|why| format!("{origin}: {key}: {why}"))?;
+            if values.is_empty() && has_default(options, &key) {
+                return Err(format!(
+                    "{origin}: {key}: is empty; leave it out for the default"
+                ));
+            }
             Ok(Setting {
                 key,
                 values,
@@ -40,6 +45,13 @@ pub(super) fn settings(path: &Path, text: &str, options: &Command) -> Result<Vec
         .collect::<Result<_, _>>()?;
     settings.retain(|setting| !setting.values.is_empty());
     Ok(settings)
+}
+
+fn has_default(options: &Command, key: &str) -> bool {
+    let mut arguments = options.get_arguments();
+    arguments
+        .find(|argument| argument.get_long() == Some(key))
+        .is_some_and(|argument| !argument.get_default_values().is_empty())
 }
 
 fn unknown(key: &str, options: &Command) -> String {

@@ -106,6 +106,7 @@ fn a_wrong_file_is_told_by_line_and_key() {
     );
     assert!(wrong("live = \"maybe\"").contains("[possible values: auto, off]"));
     assert!(wrong("interval = [\"1s\"]").contains("takes one value, not several"));
+    assert!(wrong("output = []").contains("output: is empty"));
     assert!(wrong("interval = 1.5").contains("a text in quotes or a decimal number"));
     assert!(wrong("interval = \n").starts_with("FILE:1: "));
     let secret = wrong("output = \"influx+http://me:word@host/?db=lb\"");
