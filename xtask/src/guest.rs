@@ -27,7 +27,8 @@ use crate::{
 
 /// Longer than any test is silent, emulation included.
 const SILENCE: Duration = Duration::from_secs(180);
-const DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// Longer than all of them take where four emulated guests share two processors.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// How it went.
 pub(crate) enum Outcome {
