@@ -4,7 +4,7 @@ mod rotation;
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     str::FromStr,
@@ -121,12 +121,24 @@ impl File {
             writing: Trouble::default(),
             rotating: Trouble::default(),
         };
-        // A crash may have left part of a frame, and nothing after that could be read.
-        if place.zstd && metadata.is_file() && metadata.len() > 0 {
-            opened.file = None;
-            rotate(&opened.rotation, &opened.path, &mut opened.rotating);
+        if metadata.is_file() && metadata.len() > 0 {
+            opened.go_on_from_a_crash()?;
         }
         Ok(opened)
+    }
+
+    /// A crash may have left part of a frame, and nothing after that could be read; or part of a line,
+    /// which would spoil the next one.
+    fn go_on_from_a_crash(&mut self) -> io::Result<()> {
+        if self.compressor.is_some() {
+            self.file = None;
+            rotate(&self.rotation, &self.path, &mut self.rotating);
+        } else if let Some(file) = &mut self.file
+            && last_byte(&self.path).is_ok_and(|byte| byte != b'\n')
+        {
+            file.write_all(b"\n")?;
+        }
+        Ok(())
     }
 
     fn append(&mut self, batch: &[u8]) -> io::Result<()> {
@@ -158,6 +170,14 @@ impl File {
         }
         written
     }
+}
+
+fn last_byte(path: &Path) -> io::Result<u8> {
+    let mut file = fs::File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
 }
 
 fn rotate(rotation: &Rotation, path: &Path, trouble: &mut Trouble) {

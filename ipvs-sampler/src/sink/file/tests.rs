@@ -53,6 +53,17 @@ fn a_file_that_was_moved_away_is_opened_anew_when_asked() {
 }
 
 #[test]
+fn part_of_a_line_that_a_crash_left_spoils_no_other() {
+    let directory = Directory::new("crashed");
+    fs::write(directory.0.join("now"), "whole\npart").unwrap();
+    for line in ["one\n", "two\n"] {
+        let mut file = directory.open("");
+        file.write(line.as_bytes(), &Queue::alone()).unwrap();
+    }
+    assert_eq!(directory.read("now"), b"whole\npart\none\ntwo\n");
+}
+
+#[test]
 fn a_full_disk_is_counted_and_survived() {
     let mut file = File::open("/dev/full".parse().unwrap()).unwrap();
     let queue = Queue::alone();
