@@ -1,13 +1,12 @@
 //! InfluxDB 1 has every point with every field in its type.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs};
 
-use ipvs_sampler::sink::Sinks;
 use serde_json::Value;
 
 use crate::{
     rows::{self, Point, Typed},
-    server::{Server, encoded, free_port},
+    server::{self, Server, encoded, free_port},
 };
 
 const TIMESTAMP: i64 = 1_700_000_000_123_456_789;
@@ -115,14 +114,7 @@ fn every_point_arrives_with_every_type_compressed_or_not() {
             "influx+http://127.0.0.1:{}/?db={database}&gzip={gzip}",
             server.port
         );
-        let sinks =
-            Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
-        sinks.push(&mut lines.clone());
-        sinks.close(Duration::from_secs(60)).expect("closing");
-        let report = sinks.reports().next().expect("a report");
-        assert_eq!(report.counts.written, written.len() as u64);
-        assert_eq!(report.counts.dropped + report.counts.rejected, 0);
-
+        assert_eq!(server::taken(&target, &lines), written.len() as u64);
         assert_eq!(points(&server, &database), written, "gzip={gzip}");
         for (measurement, _, _) in written.keys() {
             let found = types(&server, &database, measurement);

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ipvs_sampler::sink::Sinks;
 use tempfile::TempDir;
 
 /// A program of the folder that `cargo xtask test` names.
@@ -117,6 +118,17 @@ pub(crate) fn encoded(text: &str) -> String {
         other => format!("%{other:02X}"),
     };
     text.bytes().map(byte).collect()
+}
+
+/// Sends lines as the sampler does. How many the output says were taken; none may be given up.
+pub(crate) fn taken(target: &str, lines: &[u8]) -> u64 {
+    let target = target.parse().expect("an output");
+    let sinks = Sinks::open(&[target], usize::MAX).expect("opening");
+    sinks.push(&mut lines.to_vec());
+    sinks.close(Duration::from_secs(60)).expect("closing");
+    let counts = sinks.reports().next().expect("a report").counts;
+    assert_eq!(counts.dropped + counts.rejected, 0);
+    counts.written
 }
 
 /// Polls until `probe` has an answer.

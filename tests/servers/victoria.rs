@@ -2,15 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use ipvs_sampler::sink::Sinks;
 use serde_json::Value;
 
 use crate::{
     rows::{self, Typed},
-    server::{Server, encoded, eventually},
+    server::{self, Server, encoded, eventually},
 };
 
 fn start() -> Server {
@@ -87,13 +86,7 @@ fn every_number_arrives_and_no_row_is_invalid_compressed_or_not() {
             "influx+http://127.0.0.1:{}/?db={database}&gzip={gzip}",
             server.port
         );
-        let sinks =
-            Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
-        sinks.push(&mut lines.clone());
-        sinks.close(Duration::from_secs(60)).expect("closing");
-        let report = sinks.reports().next().expect("a report");
-        assert_eq!(report.counts.written, 26);
-        assert_eq!(report.counts.dropped + report.counts.rejected, 0);
+        assert_eq!(server::taken(&target, &lines), 26);
         eventually("all samples can be read", || {
             server.get("/internal/force_flush");
             (exported(&server, &database).len() >= expected.len()).then_some(())
