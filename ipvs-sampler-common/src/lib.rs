@@ -143,8 +143,8 @@ pub struct Fill {
     pub shown: [u64; COUNTERS],
     /// Of a destination.
     pub state: State,
-    /// Always 0.
-    pub reserved: u32,
+    /// One of [`ObjectKind`].
+    pub kind: u32,
 }
 
 /// What a destination's memory says besides its counters.
@@ -282,6 +282,8 @@ pub struct Reading {
     pub state: State,
     /// How many of the object's reads the kernel refused.
     pub refused: u32,
+    /// The run that read it, as user space numbered it: a reading of an earlier run is not one of now.
+    pub run: u64,
 }
 
 /// What the program says of the process that ran it on demand.
@@ -309,7 +311,7 @@ const _: () = {
     assert!(size_of::<Whoami>() == 16);
     assert!(size_of::<Object>() == 16);
     assert!(size_of::<Layout>() == 48);
-    assert!(size_of::<Reading>() == 152);
+    assert!(size_of::<Reading>() == 160);
 };
 
 #[cfg(feature = "user")]

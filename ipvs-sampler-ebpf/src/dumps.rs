@@ -1,18 +1,29 @@
 //! The kernel writes an object into our own dump: which, and what its memory says at that moment.
 
+use core::ptr;
+
 use aya_ebpf::programs::ProbeContext;
 use ipvs_sampler_common::{COUNTERS, Fill, NO_SLOT, ObjectKind, State};
 
 use crate::{
     cpu, live,
-    maps::{DISCOVERY, FILLS, LAYOUT, TARGET},
-    process,
+    maps::{DISCOVERY, DUMP_SEEN, FILLS, LAYOUT, TARGET},
+    now, process,
     records::NO_WAKEUP,
     slots, tally,
 };
 
 /// No `struct ip_vs_dest` or `struct ip_vs_service` is larger.
 const LARGEST_OBJECT: u64 = 4096;
+
+/// Leaves a sign that the probes fire. Whose dump it is does not matter.
+pub fn began() -> Option<()> {
+    let seen = DUMP_SEEN.get_ptr_mut(0)?;
+    // SAFETY: a pointer into the map's memory, which the verifier bounds. An aligned integer: of two
+    // dumps at the same moment one leaves its whole value.
+    unsafe { ptr::write_volatile(seen, now()) };
+    Some(())
+}
 
 pub fn filled(ctx: &ProbeContext, kind: u32) -> Option<()> {
     if TARGET.get(0)?.process != process() {
@@ -29,7 +40,7 @@ pub fn filled(ctx: &ProbeContext, kind: u32) -> Option<()> {
                 read: 0,
                 shown,
                 state,
-                reserved: 0,
+                kind,
             });
             // SAFETY: written just now. Not a copy on the stack: parts of it would be read before they
             // are written, as the verifier of 5.10 sees it.

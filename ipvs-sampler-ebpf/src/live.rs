@@ -42,13 +42,15 @@ pub fn copy_cpu_offsets() -> Option<u32> {
     Some(copied)
 }
 
-/// Reads objects from the slot `first` on, up to but not including `end`; the slot to go on with.
+/// Reads objects from the slot `first` on, up to but not including `end`; the slot to go on with. Each
+/// reading gets the number of the run.
 ///
 /// How far each loop goes is known when the program is loaded, and the same on every path: otherwise
 /// the verifier would have to follow each combination of slot and CPU by itself.
 pub fn read_objects(ctx: &RawTracePointContext) -> u32 {
     let first: u32 = ctx.arg(0);
     let end: u32 = ctx.arg(1);
+    let run: u64 = ctx.arg(2);
     let Some(layout) = LAYOUT.get(0) else {
         return first;
     };
@@ -64,7 +66,7 @@ pub fn read_objects(ctx: &RawTracePointContext) -> u32 {
         };
         let object = *object;
         if object.kind != ObjectKind::NONE && !slots::is_muted(slot) {
-            read_object(&layout, cpus, slot, &object);
+            read_object(&layout, cpus, run, slot, &object);
         }
         slot += 1;
     }
@@ -72,7 +74,7 @@ pub fn read_objects(ctx: &RawTracePointContext) -> u32 {
 }
 
 #[inline(always)]
-fn read_object(layout: &Layout, cpus: u32, slot: u32, object: &Object) {
+fn read_object(layout: &Layout, cpus: u32, run: u64, slot: u32, object: &Object) {
     let Some(reading) = READINGS.get_ptr_mut(slot) else {
         return;
     };
@@ -113,6 +115,7 @@ fn read_object(layout: &Layout, cpus: u32, slot: u32, object: &Object) {
     }
     reading.refused = refused;
     reading.address = object.address;
+    reading.run = run;
 }
 
 /// What netlink is to show of an object's counters at this moment (`ip_vs_copy_stats`): the estimator's

@@ -23,10 +23,8 @@ pub fn updated(ctx: &ProbeContext) -> Option<()> {
 #[inline(always)]
 fn retire(ctx: &ProbeContext, object: u64) -> Option<()> {
     if let Some(slot) = slots::retire(object) {
-        debug!(
-            ctx,
-            "destination {:x} ends its life in slot {}", object, slot
-        );
+        // Without its address: messages leave the machine.
+        debug!(ctx, "an object ends its life in slot {}", slot);
         change(Kind::RETIRED, object, slot)?;
     }
     Some(())

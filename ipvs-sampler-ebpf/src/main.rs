@@ -52,6 +52,13 @@ pub fn zero_estimator(ctx: ProbeContext) -> u32 {
     lives::zeroed(&ctx).map_or(1, |()| 0)
 }
 
+/// `ip_vs_genl_dump_services(skb, cb)`: a dump of services begins or goes on, also of an empty table.
+/// So each of our dumps shows whether probes fire at all.
+#[kprobe]
+pub fn dump_services(_ctx: ProbeContext) -> u32 {
+    dumps::began().map_or(1, |()| 0)
+}
+
 /// `ip_vs_genl_fill_dest(skb, dest)`: a destination is written into a netlink dump. In our own
 /// process's dump the order of these calls is the order of the messages, and so gives each
 /// pointer its name without any offset into the kernel's structures.

@@ -44,6 +44,10 @@ pub static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
 #[map]
 pub static FILLS: RingBuf = RingBuf::with_byte_size(16384, 0);
 
+/// One entry, memory-mapped: when the last dump of services was seen, in ns of `CLOCK_MONOTONIC`.
+#[map]
+pub static DUMP_SEEN: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
 /// One entry: the answer of `whoami`.
 #[map]
 pub static WHOAMI: Array<Whoami> = Array::with_max_entries(1, 0);

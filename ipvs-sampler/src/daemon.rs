@@ -17,7 +17,7 @@ use crate::{
     sampler::{Sampler, field_set, further_tags},
     schema::{self, TagStyle, TagValue},
     sink::{Sinks, Target},
-    source::kernel,
+    source::conditions::Conditions,
     supervisor::Supervisor,
 };
 
@@ -100,11 +100,12 @@ impl Daemon {
     /// # Errors
     /// When something cannot be opened, or given up.
     pub fn start(options: Run, sources: Sources, values: Values) -> Result<Self, Failure> {
+        // While it is permitted, also for a probe that is started later.
+        privileges::lift_memory_limit();
         let mut samplers = namespaces(&options.place)?
             .into_iter()
             .map(|namespace| Sampler::start(options.clone(), namespace))
             .collect::<Result<Vec<_>, _>>()?;
-        privileges::lift_memory_limit();
         // Before there is another thread: privileges belong to threads.
         give_up_privileges(&options, &mut samplers)?;
         let sinks = Sinks::open(&options.output, options.output_queue)
@@ -361,7 +362,8 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
         (_, Privileges::Least) => privileges::RUNNING,
         (_, Privileges::Reattach) => {
             always |= privileges::ATTACHING;
-            if kernel::perf_event_paranoid().is_some_and(|level| level > 2) {
+            let paranoid = Conditions::now().perf_event_paranoid();
+            if paranoid.is_some_and(|level| level > 2) {
                 always |= privileges::ATTACHING_PARANOID;
             }
             &[]

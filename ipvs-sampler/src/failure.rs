@@ -83,7 +83,7 @@ impl From<netlink::Error> for Failure {
 impl From<Unavailable> for Failure {
     fn from(unavailable: Unavailable) -> Self {
         let message = format!("the eBPF probe cannot run: {unavailable}");
-        match unavailable.cause {
+        match unavailable.reason.cause() {
             Cause::NotPermitted => Self::NotPermitted(message),
             Cause::NoIpvs | Cause::Unsupported => Self::Unavailable(message),
         }

@@ -13,15 +13,15 @@ use crate::{
 const LONGEST_NS: u64 = 60_000_000_000;
 
 /// How connections are known right now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// All counters are read live, on top of the netlink dumps.
     Live,
     /// Connections are counted live by the probe, on top of the netlink dumps; with the reason why
     /// not all counters are.
-    Events(String),
+    Events(&'static str),
     /// As netlink dumps tell, with the reason why not by the probe.
-    Netlink(String),
+    Netlink(&'static str),
     /// There is nothing to look at, with the reason.
     Waiting(&'static str),
 }
@@ -40,11 +40,10 @@ impl Mode {
 
     /// Why it is no better one; empty when there is none.
     #[must_use]
-    pub fn reason(&self) -> &str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::Live => "",
-            Self::Events(reason) | Self::Netlink(reason) => reason,
-            Self::Waiting(reason) => reason,
+            Self::Events(reason) | Self::Netlink(reason) | Self::Waiting(reason) => reason,
         }
     }
 }

@@ -14,16 +14,21 @@ use crate::{
     events::Events,
     failure::Failure,
     health::{Health, Mode, Report},
-    model::{Around, Arrivals, Crosscheck, Ledger, Readings, Selection, Snapshot, slots_end},
+    model::{
+        Around, Arrivals, Crosscheck, Floors, Ledger, Patience, Readings, Selection, Snapshot,
+        slots_end,
+    },
     schema::{self, FieldSet},
     sink::Target,
     source::{
-        kernel::Conditions,
+        conditions::Conditions,
         namespace::Namespace,
         netlink::{self, Netlink},
         probe::{Changes, Probe},
     },
 };
+
+use ladder::Start;
 
 pub(crate) use choices::{field_set, further_tags, selection, tag_style};
 
@@ -50,6 +55,12 @@ pub struct Sampler {
     tries_left: u32,
     /// Under which the probe was started, and came no further than it did.
     conditions: Conditions,
+    /// When something that failed is tried again, whatever the conditions.
+    patience: Patience,
+    /// The probe that runs has room for less than there is, and a larger one was refused.
+    room_refused: bool,
+    /// Below them no counter falls when a source is lost.
+    floors: Floors,
     /// The last dump.
     snapshot: Snapshot,
     /// Memory for the next one.
@@ -100,6 +111,9 @@ impl Sampler {
             trying_again: false,
             tries_left: 0,
             conditions: Conditions::default(),
+            patience: Patience::default(),
+            room_refused: false,
+            floors: Floors::default(),
             snapshot,
             spare: Snapshot::default(),
             ledger: Ledger::default(),
@@ -119,7 +133,7 @@ impl Sampler {
             text: String::new(),
         };
         match dumped {
-            Ok(()) => sampler.start_probe()?,
+            Ok(()) => sampler.start_probe(Start::First)?,
             Err(netlink::Error::NotLoaded) if sampler.options.ebpf != Ebpf::Require => {
                 log::warn!(
                     "{}IPVS is not loaded: waiting for it (modprobe ip_vs loads it)",
@@ -153,7 +167,7 @@ impl Sampler {
         let mut now = began;
         if due == Due::Interval {
             self.follow_namespace();
-            self.try_again();
+            self.try_again()?;
             self.cross_check(&began);
         }
         self.read_watched();
@@ -324,10 +338,11 @@ impl Sampler {
             Err(error @ netlink::Error::NotPermitted) => return Err(error.into()),
             Err(error) => {
                 self.health.dump_failures += 1;
-                log::warn!("{}no dump this time: {error}", prefix(&self.namespace));
+                log::warn!("{}netlink dump failed: {error}", prefix(&self.namespace));
                 return Ok(false);
             }
         }
+        self.floors.raise(&mut self.spare);
         self.snapshot_wall = Some(self.last_dump.wall);
         self.health.dumps += 1;
         self.health.dump_ns.record(self.last_dump.since(&began));
@@ -338,6 +353,9 @@ impl Sampler {
 
     fn apply_changes(&mut self) {
         self.zeroed |= !self.changes.zeroed.is_empty();
+        if self.changes.zeroings > 0 {
+            self.events.sight.zeroing_reported();
+        }
         for &slot in &self.changes.zeroed {
             self.ledger.zero(slot);
         }
@@ -358,7 +376,8 @@ impl Sampler {
                 self.print_departed(batch);
             }
             self.ledger.inherit(&mut self.spare, &self.snapshot);
-            self.ledger.adopt(&self.spare);
+            let untold = self.ledger.adopt(&self.spare);
+            self.events.sight.dumped(untold);
         }
         std::mem::swap(&mut self.snapshot, &mut self.spare);
         self.select();
@@ -389,7 +408,6 @@ impl Sampler {
 
     fn end_interval(&mut self, now: &Moment, batch: &mut Vec<u8>) {
         if let Some(probe) = &mut self.probe {
-            self.events.compare(probe, &self.namespace);
             self.ledger.expire(|slot| {
                 probe.recycle(slot);
                 self.arrivals.forget(slot);

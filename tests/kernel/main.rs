@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, helpers included"
 )]
 
+mod advice;
+mod blind;
 mod capture;
 mod change;
 mod counting;
@@ -17,6 +19,7 @@ mod faults;
 mod filter;
 mod ladder;
 mod life;
+mod limits;
 mod live;
 mod loss;
 mod namespace;
@@ -27,3 +30,4 @@ mod random;
 mod snapshot;
 mod support;
 mod verifier;
+mod z_last;

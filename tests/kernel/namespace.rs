@@ -173,3 +173,77 @@ fn one_that_goes_is_said_to_be_gone_and_its_successor_is_followed() {
     let ended = sampler.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.messages);
 }
+
+#[test]
+fn a_name_can_be_unmounted_while_it_is_watched() {
+    network::ready();
+    let green = Director::new("green");
+    let sampler = Sampler::run("--netns green --interval 500ms --resolution 50ms");
+    in_mode(&sampler, "green", "live");
+    green.connect(3);
+    sh("umount /run/netns/green");
+    in_mode(&sampler, "green", "waiting");
+    // For the director's end.
+    sh("ip netns del green");
+    sh("ip netns add green");
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+}
+
+/// The number of a process is another's as soon as it has ended.
+#[test]
+fn a_process_is_not_taken_for_another_with_its_number() {
+    const LAST: &str = "/proc/sys/kernel/ns_last_pid";
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+    let violet = Director::new("violet");
+    let spawn = |line: &str| {
+        let mut words = line.split_whitespace();
+        let program = words.next().expect("a program");
+        let mut command = std::process::Command::new(program);
+        command.args(words).spawn().expect("a process")
+    };
+    let mut inside = spawn("ip netns exec violet sleep 1000");
+    let label = format!("pid:{}", inside.id());
+    // Until then it is still on its way there.
+    eventually("a process in the namespace", || {
+        let path = format!("/proc/{}/ns/net", inside.id());
+        let own = std::fs::read_link("/proc/self/ns/net").expect("ours");
+        (std::fs::read_link(path).ok()? != own).then_some(())
+    });
+    let sampler = Sampler::run(&format!(
+        "--netns {label} --interval 300ms --resolution 50ms"
+    ));
+    in_mode(&sampler, &label, "live");
+    violet.connect(2);
+    inside.kill().expect("killing");
+    inside.wait().expect("waiting");
+    let mut other = None;
+    for _ in 0..100 {
+        std::fs::write(LAST, (inside.id() - 1).to_string()).expect("a kernel with ns_last_pid");
+        let mut child = spawn("sleep 1000");
+        if child.id() == inside.id() {
+            other = Some(child);
+            break;
+        }
+        child.kill().expect("killing");
+        child.wait().expect("waiting");
+    }
+    let mut other = other.expect("a process with the same number");
+    in_mode(&sampler, &label, "waiting");
+    traffic::connect("10.0.0.1:80", 5);
+    sampler.next_report();
+    sampler.next_report();
+    let ended = sampler.stop();
+    other.kill().expect("killing");
+    other.wait().expect("waiting");
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+    assert!(
+        ended
+            .lines
+            .iter()
+            .all(|line| line.tag("address") != "10.1.0.1"),
+        "the host's services under the tag of a process that has ended"
+    );
+}

@@ -3,7 +3,7 @@
 use ipvs_sampler_common::{COUNTERS, Reading, Slot, State};
 use thiserror::Error;
 
-use super::{Destination, Snapshot, Stats};
+use super::{Destination, Snapshot, Stats, readings::slots};
 
 /// Live readings that cannot be of the objects they are taken for.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -36,6 +36,19 @@ pub enum Mismatch {
         /// From /proc/net/ip_vs_stats_percpu.
         total: u64,
     },
+    /// An object lives and was not read.
+    #[error("an object was left out")]
+    Unread,
+    /// Less is read live than netlink said before.
+    #[error("netlink said {netlink} {what}, and what is read live after it is {live}")]
+    Behind {
+        /// `connections`, `packets in` and so on.
+        what: &'static str,
+        /// From the dump.
+        netlink: u64,
+        /// Read after it.
+        live: u64,
+    },
     /// An object's memory says something else than the message about it.
     #[error("netlink says {netlink} {what} where the kernel's memory says {live}")]
     Message {
@@ -51,8 +64,8 @@ pub enum Mismatch {
 const SERVICE: &str = "a service";
 const DESTINATION: &str = "a destination";
 
-/// Holds readings against each other and against the `totals` of the network namespace, read after
-/// them.
+/// Holds readings against each other, against the dump before them, and against the `totals` of the
+/// network namespace, read after them.
 ///
 /// # Errors
 /// The first that does not fit.
@@ -61,24 +74,22 @@ pub fn check_readings(
     totals: Option<&[u64; COUNTERS]>,
     read: impl Fn(Slot) -> Option<Reading>,
 ) -> Result<(), Mismatch> {
-    let services = snapshot.services.iter().map(|service| service.slot);
+    let services = snapshot.services.iter();
+    let services = services.filter_map(|service| Some((&service.stats, read(service.slot?)?)));
+    check(SERVICE, services, totals)?;
     let destinations = snapshot.destinations.iter();
-    let destinations = destinations.map(|destination| destination.slot);
-    check(SERVICE, services.flatten().filter_map(&read), totals)?;
-    check(
-        DESTINATION,
-        destinations.flatten().filter_map(&read),
-        totals,
-    )
+    let destinations =
+        destinations.filter_map(|destination| Some((&destination.stats, read(destination.slot?)?)));
+    check(DESTINATION, destinations, totals)
 }
 
-fn check(
+fn check<'a>(
     what: &'static str,
-    readings: impl Iterator<Item = Reading>,
+    readings: impl Iterator<Item = (&'a Stats, Reading)>,
     totals: Option<&[u64; COUNTERS]>,
 ) -> Result<(), Mismatch> {
     let mut sums = [0_u64; COUNTERS];
-    for reading in readings {
+    for (dumped, reading) in readings {
         let Reading {
             counted,
             estimated,
@@ -100,6 +111,16 @@ fn check(
             }
             sums[index] = sums[index].saturating_add(counted);
         }
+        for (index, netlink) in dumped.counters().into_iter().enumerate() {
+            let live = counted[index].wrapping_sub(zero[index]);
+            if live < netlink {
+                return Err(Mismatch::Behind {
+                    what: COUNTER[index],
+                    netlink,
+                    live,
+                });
+            }
+        }
     }
     let totals = totals.into_iter().flatten();
     match sums
@@ -110,6 +131,20 @@ fn check(
         Some((sum, &total)) => Err(Mismatch::Total { what, sum, total }),
         None => Ok(()),
     }
+}
+
+/// Whether each of the snapshot's objects that lives was read.
+///
+/// # Errors
+/// When one was left out.
+pub fn check_complete(
+    snapshot: &Snapshot,
+    left_out: impl Fn(Slot) -> bool,
+) -> Result<(), Mismatch> {
+    if slots(snapshot).any(left_out) {
+        return Err(Mismatch::Unread);
+    }
+    Ok(())
 }
 
 /// The messages of one dump against the memory of their objects, read in the moment before the kernel
@@ -219,7 +254,7 @@ impl Field {
 mod tests {
     use ipvs_sampler_common::{Reading, State};
 
-    use super::{DumpCheck, Mismatch, check_readings};
+    use super::{DumpCheck, Mismatch, check_complete, check_readings};
     use crate::model::{Destination, Service, Snapshot, Stats};
 
     /// A service that has counted 12 connections, of which 4 were zeroed and 9 estimated.
@@ -240,6 +275,35 @@ mod tests {
             spoil(&mut reading);
             (slot == 3).then_some(reading)
         })
+    }
+
+    #[test]
+    fn readings_that_stand_still_do_not_pass() {
+        let mut snapshot = Snapshot::default();
+        snapshot.services.push(Service {
+            slot: Some(3),
+            ..Service::default()
+        });
+        snapshot.services[0].stats.packets_in = 7;
+        let check = |counted: u64| {
+            check_readings(&snapshot, None, |_| {
+                let mut reading = Reading::default();
+                reading.counted[1] = counted;
+                Some(reading)
+            })
+        };
+        assert_eq!(check(7), Ok(()));
+        let behind = Mismatch::Behind {
+            what: "packets in",
+            netlink: 7,
+            live: 6,
+        };
+        assert_eq!(check(6), Err(behind));
+        assert_eq!(check_complete(&snapshot, |_| false), Ok(()));
+        assert_eq!(
+            check_complete(&snapshot, |slot| slot == 3),
+            Err(Mismatch::Unread)
+        );
     }
 
     #[test]

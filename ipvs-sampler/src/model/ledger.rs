@@ -11,12 +11,16 @@ mod windows;
 use account::Account;
 use ipvs_sampler_common::Slot;
 
-use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot};
+use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot, Untold};
 
 /// Readings without a change after which a slot is no longer read at each tick. The program writes
 /// at most one record per resolution, so what it counts after a record may have none of its own:
 /// two more readings cover that stretch however late a tick is.
 const QUIET_READINGS: u8 = 3;
+
+/// So many dumps in a row have to leave out a destination whose end was not reported before it counts as
+/// gone. One dump may leave it out by itself, when others come and go meanwhile.
+const ABSENT_DUMPS: u8 = 3;
 
 /// What the probe counted, booked to destinations and services.
 #[derive(Debug, Default)]
@@ -57,6 +61,8 @@ struct Life {
     asked: bool,
     /// Intervals since its end, when it has ended.
     retired: Option<u8>,
+    /// Dumps in a row that left it out after others had it; 0 for one that none ever had.
+    absent: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -277,11 +283,17 @@ impl Ledger {
     }
 
     /// Joins a dump: names lives, books what waited for a name, and settles every account. All
-    /// slots were read after the dump.
-    pub fn adopt(&mut self, snapshot: &Snapshot) {
+    /// slots were read after the dump. Returns what the dump shows and no record told.
+    pub fn adopt(&mut self, snapshot: &Snapshot) -> Untold {
+        let mut untold = Untold::default();
         self.join_services(snapshot);
         for life in &mut self.lives {
-            life.place = None;
+            let was_there = life.place.take().is_some() || life.absent > 0;
+            life.absent = if was_there {
+                life.absent.saturating_add(1)
+            } else {
+                0
+            };
         }
         for (service, index) in snapshot.services.iter().zip(0..) {
             let first = service.first_destination;
@@ -290,7 +302,7 @@ impl Ledger {
                     service: index,
                     destination: first + offset,
                 };
-                self.name(place, service, destination);
+                untold.zeroing |= self.name(place, service, destination);
             }
             if let Some(account) = self.services.get_mut(index as usize) {
                 account.account.settle(service.stats.connections);
@@ -299,7 +311,9 @@ impl Ledger {
         self.carried.clear();
         for life in &mut self.lives {
             life.asked = life.wants_name();
+            untold.deletion |= life.absent >= ABSENT_DUMPS && life.retired.is_none();
         }
+        untold
     }
 
     /// Carries the accounts of services over to the new snapshot; both are sorted by key.
@@ -328,12 +342,18 @@ impl Ledger {
         }
     }
 
-    fn name(&mut self, place: Place, service: &Service, destination: &Destination) {
-        let Some(slot) = destination.slot else { return };
+    /// Whether the destination's counter went back, although nothing reported that it was zeroed.
+    fn name(&mut self, place: Place, service: &Service, destination: &Destination) -> bool {
+        let Some(slot) = destination.slot else {
+            return false;
+        };
         let Some(life) = self.lives.get_mut(slot as usize) else {
-            return;
+            return false;
         };
         life.place = Some(place);
+        // At its first name it may have been zeroed while no probe was there to report it.
+        let known = life.absent > 0;
+        life.absent = 0;
         let key = (service.key, destination.key);
         if life.booked == 0
             && let Ok(at) = self
@@ -343,12 +363,13 @@ impl Ledger {
             life.account = self.carried[at].account;
         }
         self.book(slot);
-        self.lives[slot as usize]
+        let went_back = self.lives[slot as usize]
             .account
             .settle(destination.stats.connections);
         if let Some(account) = self.services.get_mut(place.service as usize) {
             account.named += 1;
         }
+        known && went_back
     }
 
     /// Connections of a destination, cumulative.

@@ -6,23 +6,29 @@ mod arrivals;
 mod check;
 mod crosscheck;
 mod filter;
+mod floor;
 mod ledger;
 mod name;
+mod patience;
 mod readings;
 mod service;
+mod sight;
 mod snapshot;
 mod sort;
 
 pub use arrivals::{ArrivalSummary, Arrivals, Gaps};
-pub use check::{DumpCheck, Mismatch, check_readings};
+pub use check::{DumpCheck, Mismatch, check_complete, check_readings};
 pub use crosscheck::{Around, Crosscheck, Differences};
 pub use filter::{Filter, Selection};
+pub use floor::Floors;
 pub use ledger::{Ledger, Totals};
 pub use name::Name;
+pub use patience::Patience;
 pub use readings::{Peak, Readings, per_second, slots_end};
 pub use service::{
     Destination, DestinationKey, Forwarding, Service, ServiceKey, Stats, Tunnel, VirtualAddress,
 };
+pub use sight::{Sight, Untold};
 pub use snapshot::Snapshot;
 
 /// Address family of IPv4 as netlink carries it (`AF_INET`).

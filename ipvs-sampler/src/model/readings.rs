@@ -145,7 +145,7 @@ impl Peak {
 }
 
 /// The slots of a snapshot's objects.
-fn slots(snapshot: &Snapshot) -> impl Iterator<Item = Slot> {
+pub(super) fn slots(snapshot: &Snapshot) -> impl Iterator<Item = Slot> {
     let services = snapshot.services.iter().filter_map(|service| service.slot);
     services.chain(
         snapshot

@@ -199,4 +199,15 @@ impl Stats {
             self.bytes_out,
         ]
     }
+
+    /// Takes over counters in that order.
+    pub(super) const fn set_counters(&mut self, counters: [u64; COUNTERS]) {
+        [
+            self.connections,
+            self.packets_in,
+            self.packets_out,
+            self.bytes_in,
+            self.bytes_out,
+        ] = counters;
+    }
 }

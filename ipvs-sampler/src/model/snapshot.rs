@@ -3,7 +3,7 @@
 use super::sort::Scratch;
 use ipvs_sampler_common::Slot;
 
-use super::{Destination, DestinationKey, Service, ServiceKey};
+use super::{Destination, DestinationKey, Service, ServiceKey, Stats};
 
 /// Services sorted by key, each with its destinations sorted by key in one shared array. Reused
 /// from dump to dump, so a steady configuration allocates nothing.
@@ -55,8 +55,23 @@ impl Snapshot {
         }
     }
 
+    /// The statistics of each service and, with a second key, of each of its destinations, in key order.
+    pub(super) fn each_stats(
+        &mut self,
+        mut change: impl FnMut((ServiceKey, Option<DestinationKey>), &mut Stats),
+    ) {
+        for service in &mut self.services {
+            change((service.key, None), &mut service.stats);
+            let first = service.first_destination as usize;
+            let last = first + service.destination_count as usize;
+            for destination in &mut self.destinations[first..last] {
+                change((service.key, Some(destination.key)), &mut destination.stats);
+            }
+        }
+    }
+
     /// No probe that gave out these slots counts any more.
-    pub(super) fn forget_slots(&mut self) {
+    pub fn forget_slots(&mut self) {
         for service in &mut self.services {
             service.slot = None;
         }

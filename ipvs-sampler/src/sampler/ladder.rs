@@ -1,21 +1,19 @@
 //! Which of live, events and netlink is taken, and when that is thought over.
 
+use std::fmt;
+
 use super::{NOT_LOADED, Sampler, nanoseconds, open_netlink, prefix, within};
 use crate::{
     cli::{Ebpf, Fields, Live},
+    clock::Moment,
     failure::Failure,
     health::Mode,
-    model::{check_readings, slots_end},
     source::{
-        kernel::Conditions,
+        conditions::Conditions,
         namespace::Change,
-        probe::{Cause, Options, Probe, Unavailable},
+        probe::{CHECKS, Options, Probe, Reason, Room, Unavailable},
     },
 };
-
-/// So often live readings may differ from a dump before they are held to be wrong. On a busy director with
-/// few destinations a connection comes in between in a few dumps of a hundred.
-const CHECKS: u32 = 6;
 
 /// So often in a row a probe may fail to start after one that ran.
 const TRIES: u32 = 3;
@@ -23,8 +21,35 @@ const TRIES: u32 = 3;
 /// Least number of services and destinations that the probe has room for.
 const LEAST_SLOTS: u32 = 4096;
 
+/// Least number in a memory that is short.
+const FEW_SLOTS: u32 = 64;
+
 /// Connections whose moments each CPU keeps between two ticks, 128 KiB.
 const ARRIVALS: u32 = 8192;
+
+/// Why a probe is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// There was none, and IPVS is there.
+    First,
+    /// It may come further than the one that runs, or failed.
+    Better,
+    /// More services and destinations than the one that runs has room for.
+    Larger,
+    /// The one that runs lost word of changes: nobody knows which of its slots still count for whom.
+    ChangesLost,
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::First => "IPVS is there",
+            Self::Better => "what stood against it may be gone",
+            Self::Larger => "there are more services and destinations",
+            Self::ChangesLost => "records of changes were lost",
+        })
+    }
+}
 
 impl Sampler {
     /// A dump, with a new probe where the old one will not do, and then once more; held against
@@ -40,8 +65,8 @@ impl Sampler {
             self.forget_probe();
             self.mode = Mode::Waiting(NOT_LOADED);
         }
-        if self.wants_probe() {
-            self.start_probe()?;
+        if let Some(why) = self.wants_probe() {
+            self.start_probe(why)?;
             if self.probe.is_some() && !self.dump(batch)? {
                 return Ok(false);
             }
@@ -49,40 +74,74 @@ impl Sampler {
         if self.probe.as_mut().is_some_and(Probe::confirm) && !self.dump(batch)? {
             return Ok(false);
         }
+        if let Some(probe) = &self.probe {
+            self.events.compare(probe, &self.namespace);
+        }
+        if let Some(blind) = self.blindness() {
+            self.lose_sight(blind)?;
+            return Ok(true);
+        }
         let checked = self.check_live(batch)?;
         self.settle_mode();
         Ok(checked)
     }
 
-    /// Whether a probe is to be started: there was no IPVS before; or the one that runs has no
-    /// slots left, best before a connection finds none; or it lost word of changes, so that
-    /// nobody knows which of its slots still count for whom.
-    fn wants_probe(&self) -> bool {
+    /// Whether a probe is to be started, and why.
+    fn wants_probe(&self) -> Option<Start> {
         let objects = self.objects();
         match (&self.mode, &self.probe) {
-            _ if self.trying_again => true,
-            (Mode::Netlink(_), _) => false,
-            (_, None) => true,
+            _ if self.trying_again => Some(Start::Better),
+            (Mode::Netlink(_), _) => None,
+            (_, None) => Some(Start::First),
+            (_, Some(_)) if self.events.lost_changes() => Some(Start::ChangesLost),
             (_, Some(probe)) => {
-                objects > probe.slots() as usize / 4 * 3
-                    || self.events.no_slot_left()
-                    || self.events.lost_changes()
+                // Best before a connection finds no slot.
+                let full = objects > probe.slots() as usize / 4 * 3 || self.events.no_slot_left();
+                (full && !self.room_was_refused()).then_some(Start::Larger)
             }
         }
     }
 
-    /// Looks whether what stood against a better mode has changed. Then a probe is started anew.
-    pub(super) fn try_again(&mut self) {
+    /// Whether a larger probe was refused a short while ago.
+    fn room_was_refused(&self) -> bool {
+        self.room_refused && !self.patience.is_over(monotonic())
+    }
+
+    /// Looks whether what stood against a better mode has changed, or whether it is time to see for
+    /// ourselves. Then a new probe is started.
+    pub(super) fn try_again(&mut self) -> Result<(), Failure> {
         let wanted = match &self.mode {
             Mode::Live | Mode::Waiting(_) => false,
             Mode::Events(_) => self.options.live == Live::Auto,
             Mode::Netlink(_) => self.options.ebpf != Ebpf::Off,
         };
-        self.trying_again = wanted && !self.sealed && Conditions::now() != self.conditions;
+        self.patience.worked(monotonic());
+        if !wanted {
+            return Ok(());
+        }
+        let changed = Conditions::now() != self.conditions;
+        if self.sealed {
+            // What runs by events goes on: only without any probe is a new process worth its gap.
+            return match &self.mode {
+                Mode::Netlink(_) if changed => Err(self.start_again()),
+                _ => Ok(()),
+            };
+        }
+        self.trying_again = changed || self.patience.is_over(monotonic());
+        Ok(())
+    }
+
+    fn start_again(&self) -> Failure {
+        Failure::StartAgain(format!(
+            "{}a new probe is needed, and what starting one takes was given up \
+             (--privileges least)",
+            prefix(&self.namespace)
+        ))
     }
 
     /// The probe's counts stay with the ledger.
     fn drop_probe(&mut self) {
+        self.keep_floors();
         self.probe = None;
         if self.events.lost_changes() {
             self.ledger.doubt();
@@ -90,75 +149,176 @@ impl Sampler {
         self.events.probe_ended();
     }
 
-    pub(super) fn start_probe(&mut self) -> Result<(), Failure> {
+    pub(super) fn start_probe(&mut self, why: Start) -> Result<(), Failure> {
         if self.options.ebpf == Ebpf::Off {
-            self.enter(Mode::Netlink("--ebpf off".into()));
+            self.enter(Mode::Netlink("--ebpf off"), None);
             return Ok(());
         }
         if self.sealed {
-            return Err(Failure::StartAgain(format!(
-                "{}a new probe is needed, and what starting one takes was given up \
-                 (--privileges least)",
-                prefix(&self.namespace)
-            )));
+            return Err(self.start_again());
         }
-        // Half as many again fit before `wants_probe` wants more; each slot costs some 200 bytes.
-        let room = self.objects().saturating_mul(2);
-        let room = u32::try_from(room).unwrap_or(u32::MAX / 2).max(LEAST_SLOTS);
-        let had = self.probe.as_ref().map_or(0, Probe::slots);
-        let slots = if self.events.no_slot_left() {
-            room.max(had.saturating_mul(2))
-        } else {
-            room
-        };
-        let good = self.trying_again && had > 0;
         self.trying_again = false;
-        if !good {
+        let had = self.probe.as_ref().map_or(0, Probe::slots);
+        let room = self.room(had);
+        self.conditions = Conditions::now();
+        // The one that runs goes on until there is another.
+        let mut outcome = self.load_probe(room)?;
+        if let Err(unavailable) = &outcome
+            && unavailable.reason.is_about_memory()
+            && had > 0
+            && why != Start::Better
+        {
+            // There may be memory for one, and not for two; and for as much as there was.
             self.drop_probe();
+            outcome = self.load_probe(room)?;
+            if outcome.is_err() {
+                let as_before = Room {
+                    wanted: had,
+                    least: FEW_SLOTS,
+                };
+                outcome = self.load_probe(as_before)?;
+            }
         }
+        match outcome {
+            Ok(probe) => {
+                self.take_probe(probe, room, why);
+                Ok(())
+            }
+            Err(unavailable) => self.without_probe(&unavailable, why),
+        }
+    }
+
+    /// Half as many again as there are fit before `wants_probe` wants more; each slot costs some 300 bytes,
+    /// and 16 more for each CPU.
+    fn room(&self, had: u32) -> Room {
+        let count = |objects: usize| u32::try_from(objects).unwrap_or(u32::MAX / 2);
+        let objects = self.objects();
+        let wanted = count(objects.saturating_mul(2)).max(LEAST_SLOTS);
+        let wanted = if self.events.no_slot_left() {
+            wanted.max(had.saturating_mul(2))
+        } else {
+            wanted
+        };
+        Room {
+            wanted,
+            least: count(objects + objects / 4).max(FEW_SLOTS),
+        }
+    }
+
+    fn load_probe(&self, room: Room) -> Result<Result<Probe, Unavailable>, Failure> {
         let options = Options {
             resolution_ns: nanoseconds(self.options.resolution),
             ring_bytes: self.options.ebpf_ring,
-            slots,
+            room,
             arrivals: match self.options.fields {
                 Fields::Telegraf => 0,
                 Fields::Extended => ARRIVALS,
             },
             log: self.options.ebpf_log,
         };
-        self.conditions = Conditions::now();
-        match within(&self.namespace, || Probe::start(&options))? {
-            Ok(probe) => {
-                if good {
-                    self.drop_probe();
-                }
-                self.tries_left = TRIES;
-                self.ledger.restart(probe.slots(), &mut self.snapshot);
-                self.events.probe_began(&probe, &self.namespace);
-                self.forget_slots();
-                self.probe = Some(probe);
-                Ok(())
+        within(&self.namespace, || Probe::start(&options))
+    }
+
+    fn take_probe(&mut self, probe: Probe, room: Room, why: Start) {
+        if self.probe.is_some() {
+            self.drop_probe();
+        }
+        let slots = probe.slots();
+        if why != Start::First {
+            let prefix = prefix(&self.namespace);
+            log::info!("{prefix}the probe was restarted, with room for {slots} objects: {why}");
+        }
+        self.room_refused = (slots as usize) < self.objects().saturating_add(1);
+        if self.room_refused {
+            self.patience.failed(monotonic());
+            log::warn!(
+                "{}memory for a probe is short: of {} services and destinations it has room for {slots}, \
+                 and wants room for {}; the others have netlink's counters",
+                prefix(&self.namespace),
+                self.objects(),
+                room.wanted
+            );
+        }
+        self.tries_left = TRIES;
+        self.ledger.restart(slots, &mut self.snapshot);
+        self.events.probe_began(&probe, &self.namespace);
+        self.forget_slots();
+        self.probe = Some(probe);
+    }
+
+    /// No probe could be started.
+    fn without_probe(&mut self, unavailable: &Unavailable, why: Start) -> Result<(), Failure> {
+        let reason = unavailable.reason;
+        self.patience.failed(monotonic());
+        if let (Some(level), Some(log)) = (self.options.ebpf_log, &unavailable.log) {
+            for line in log.lines() {
+                log::log!(level, "verifier: {line}");
             }
+        }
+        let runs = self.probe.is_some();
+        match (reason, why) {
             // Unloaded between the dump and now.
-            Err(unavailable) if unavailable.cause == Cause::NoIpvs => {
+            (Reason::NoIpvs, _) => {
                 self.wait(NOT_LOADED);
                 Ok(())
             }
             // What runs goes on.
-            Err(_) if good => Ok(()),
-            // A probe ran here before. In a module that is being unloaded or loaded, functions come and go.
-            Err(_) if self.tries_left > 0 => {
-                self.tries_left -= 1;
-                self.wait("the probe did not start: it is tried again at the next interval");
+            (_, Start::Better) if runs => Ok(()),
+            (_, Start::Larger) if runs => {
+                self.room_refused = true;
+                log::warn!(
+                    "{}cannot start a larger probe, keeping the one that runs: {unavailable}",
+                    prefix(&self.namespace)
+                );
                 Ok(())
             }
-            Err(unavailable) if self.options.ebpf == Ebpf::Require => Err(unavailable.into()),
-            Err(unavailable) => {
-                self.ledger.clear();
-                self.enter(Mode::Netlink(unavailable.to_string()));
+            // A probe ran here before. In a module that is being unloaded or loaded, functions come and go.
+            (Reason::NoFunction | Reason::KernelError, _) if self.tries_left > 0 => {
+                self.tries_left -= 1;
+                self.wait("the probe did not start; the next interval tries again");
+                Ok(())
+            }
+            _ if self.options.ebpf == Ebpf::Require => Err(unavailable.clone().into()),
+            _ => {
+                self.fall_to_netlink(unavailable);
                 Ok(())
             }
         }
+    }
+
+    /// Why the probe is not to be believed, if it is not.
+    fn blindness(&self) -> Option<Reason> {
+        let probe = self.probe.as_ref()?;
+        let sight = self.events.sight;
+        match probe.check_sight(self.snapshot.destinations.len()) {
+            Err(reason) => Some(reason),
+            Ok(()) if sight.misses_connections() => Some(Reason::ConnectionsUnseen),
+            Ok(()) if sight.misses_changes() => Some(Reason::ChangesUnseen),
+            Ok(()) => None,
+        }
+    }
+
+    /// A probe that does not see is none.
+    fn lose_sight(&mut self, reason: Reason) -> Result<(), Failure> {
+        self.patience.failed(monotonic());
+        let unavailable = Conditions::now().cause_of(reason).into();
+        if self.options.ebpf == Ebpf::Require {
+            return Err(Failure::from(unavailable));
+        }
+        self.fall_to_netlink(&unavailable);
+        Ok(())
+    }
+
+    fn fall_to_netlink(&mut self, unavailable: &Unavailable) {
+        self.conditions = Conditions::now();
+        self.drop_probe();
+        self.enter(
+            Mode::Netlink(unavailable.reason.text()),
+            unavailable.detail.as_deref(),
+        );
+        self.ledger.clear();
+        self.snapshot.forget_slots();
+        self.forget_slots();
     }
 
     /// Holds what is read live against the dump just made. A difference may be a change that came
@@ -170,16 +330,10 @@ impl Sampler {
             if self.options.live == Live::Off || probe.not_live().is_some() {
                 break;
             }
-            if let Err(unavailable) = probe.read_live(slots_end(&self.snapshot)) {
-                probe.end_live(unavailable);
-                break;
-            }
-            // After the readings: it has grown since, if anything.
-            let totals = self.events.kernel_totals(&self.namespace);
-            let verdict = probe.check_dump().and_then(|()| {
-                check_readings(&self.snapshot, totals.as_ref(), |slot| probe.reading(slot))
-            });
-            let Err(mismatch) = verdict else {
+            let events = &mut self.events;
+            let namespace = &self.namespace;
+            let checked = probe.check_live(&self.snapshot, || events.kernel_totals(namespace));
+            let Err(unavailable) = checked else {
                 self.crosscheck.compare_dump(
                     &self.snapshot,
                     |slot| probe.reading(slot),
@@ -187,8 +341,13 @@ impl Sampler {
                 );
                 break;
             };
+            if probe.not_live().is_some() {
+                break;
+            }
             if checks_left == 0 {
-                probe.end_live(Unavailable::mismatch(&mismatch));
+                probe.end_live(unavailable);
+                self.conditions = Conditions::now();
+                self.patience.failed(monotonic());
             } else if !self.dump(batch)? {
                 return Ok(false);
             }
@@ -199,29 +358,59 @@ impl Sampler {
     /// The mode that the probe is good for.
     pub(super) fn settle_mode(&mut self) {
         let Some(probe) = &self.probe else { return };
-        let not_live = match self.options.live {
-            Live::Auto => probe.not_live().map(|unavailable| unavailable.to_string()),
-            Live::Off => Some("--live off".into()),
-        };
-        self.enter(not_live.map_or(Mode::Live, Mode::Events));
+        match (self.options.live, probe.not_live()) {
+            (Live::Off, _) => self.enter(Mode::Events("--live off"), None),
+            (Live::Auto, None) => self.enter(Mode::Live, None),
+            (Live::Auto, Some(unavailable)) => self.enter(
+                Mode::Events(unavailable.reason.text()),
+                unavailable.detail.as_deref(),
+            ),
+        }
     }
 
-    fn enter(&mut self, mode: Mode) {
-        if mode != Mode::Live {
+    fn enter(&mut self, mode: Mode, detail: Option<&str>) {
+        if mode == Mode::Live {
+            self.floors.clear();
+        } else {
+            if self.mode == Mode::Live {
+                self.keep_floors();
+            }
             // Whatever was read last must not be taken for live.
             self.readings.clear();
         }
         if self.mode != mode {
-            log::info!("{}{mode}", prefix(&self.namespace));
+            let detail = detail.map_or_else(String::new, |detail| format!(" ({detail})"));
+            log::info!("{}{mode}{detail}", prefix(&self.namespace));
             self.mode = mode;
         }
+    }
+
+    /// Notes what is published, where netlink is behind it.
+    fn keep_floors(&mut self) {
+        if !matches!(self.mode, Mode::Live | Mode::Events(_)) {
+            return;
+        }
+        let mut floors = std::mem::take(&mut self.floors);
+        floors.clear();
+        for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
+            let published = self.fresh_service(index, service, &self.window_began);
+            floors.note_service(service.key, &published.stats, &service.stats);
+            for destination in destinations {
+                let published = self.fresh_destination(destination, &self.window_began);
+                let key = destination.key;
+                floors.note_destination(service.key, key, &published.stats, &destination.stats);
+            }
+        }
+        floors.raise(&mut self.snapshot);
+        self.floors = floors;
     }
 
     /// There is nothing to look at for a while.
     pub(super) fn wait(&mut self, reason: &'static str) {
         self.forget_probe();
         self.snapshot.clear();
-        self.enter(Mode::Waiting(reason));
+        self.floors.clear();
+        self.enter(Mode::Waiting(reason), None);
     }
 
     /// The kernel's functions are gone, and with them all that was counted.
@@ -249,7 +438,7 @@ impl Sampler {
             }
             Change::Replaced => {
                 self.netlink = None;
-                self.wait("the network namespace is another one of this name now");
+                self.wait("the network namespace was replaced");
             }
         }
         if self.netlink.is_none() && self.namespace.exists() {
@@ -264,4 +453,9 @@ impl Sampler {
     fn objects(&self) -> usize {
         self.snapshot.services.len() + self.snapshot.destinations.len()
     }
+}
+
+/// Now, in ns of a clock that is never set.
+fn monotonic() -> u64 {
+    u64::try_from(Moment::now().monotonic).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
 //! Facts about the running kernel: names that the probes rely on, and the small files that say what
-//! this process may do and what IPVS has counted.
+//! IPVS has counted.
 
 use std::{fs, io};
 
@@ -10,7 +10,8 @@ use ipvs_sampler_common::{COUNTERS, Layout};
 /// (net/netfilter/ipvs/ip_vs_conn.c, ip_vs_ctl.c, ip_vs_est.c).
 ///
 /// The order matters: connections are counted only once everything that names them is in place.
-pub const PROBES: [(&str, &str); 5] = [
+pub const PROBES: [(&str, &str); 6] = [
+    ("dump_services", "ip_vs_genl_dump_services"),
     ("fill_dest", "ip_vs_genl_fill_dest"),
     ("del_dest", "__ip_vs_del_dest"),
     ("update_dest", "__ip_vs_update_dest"),
@@ -105,91 +106,6 @@ fn symbol_in(line: &str, symbol: &str) -> Option<Symbol> {
     })
 }
 
-/// Capability numbers (include/uapi/linux/capability.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capability {
-    /// `CAP_SYS_ADMIN`.
-    SysAdmin = 21,
-    /// `CAP_PERFMON`, since 5.8.
-    Perfmon = 38,
-    /// `CAP_BPF`, since 5.8.
-    Bpf = 39,
-}
-
-/// Whether this process holds a capability (`CapEff` of /proc/self/status). A file that cannot be
-/// read counts as not held.
-#[must_use]
-pub fn holds(capability: Capability) -> bool {
-    fs::read_to_string("/proc/self/status")
-        .is_ok_and(|status| effective(&status) >> capability as u32 & 1 == 1)
-}
-
-fn effective(status: &str) -> u64 {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
-}
-
-/// `kernel.perf_event_paranoid`, when it can be read. Debian and Ubuntu patch levels above 2 in:
-/// they then want `CAP_SYS_ADMIN` for every `perf_event_open`.
-#[must_use]
-pub fn perf_event_paranoid() -> Option<i32> {
-    fs::read_to_string("/proc/sys/kernel/perf_event_paranoid")
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-}
-
-/// Whether the kernel is locked down for confidentiality, which forbids kprobes and reading kernel
-/// memory from BPF (`LOCKDOWN_KPROBES`, `LOCKDOWN_BPF_READ_KERNEL`, security/lockdown).
-#[must_use]
-pub fn locked_down() -> bool {
-    fs::read_to_string("/sys/kernel/security/lockdown")
-        .is_ok_and(|text| text.contains("[confidentiality]"))
-}
-
-/// What decides about the probe and the live counters, apart from the kernel itself: while all of it
-/// stays the same, there is no use in trying again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Conditions {
-    capabilities: u64,
-    perf_event_paranoid: Option<String>,
-    kptr_restrict: Option<String>,
-    lockdown: Option<String>,
-    image_btf: bool,
-    module_btf: bool,
-}
-
-impl Conditions {
-    /// As they are now. What cannot be read counts as absent.
-    #[must_use]
-    pub fn now() -> Self {
-        let text = |path| fs::read_to_string(path).ok();
-        Self {
-            capabilities: effective_now(),
-            perf_event_paranoid: text("/proc/sys/kernel/perf_event_paranoid"),
-            kptr_restrict: text("/proc/sys/kernel/kptr_restrict"),
-            lockdown: text("/sys/kernel/security/lockdown"),
-            image_btf: fs::exists(BTF).unwrap_or(false),
-            module_btf: fs::exists(MODULE_BTF).unwrap_or(false),
-        }
-    }
-
-    /// We gave capabilities up ourselves: that is no reason to try again.
-    pub fn take_capabilities_as_they_are(&mut self) {
-        self.capabilities = effective_now();
-    }
-}
-
-/// The effective capabilities of this process, as bits; none, when nobody tells.
-fn effective_now() -> u64 {
-    let status = fs::read_to_string("/proc/self/status");
-    status.map_or(0, |status| effective(&status))
-}
-
 /// Whether IPVS is there in this thread's network namespace, without asking for it by name: that would load
 /// the module (`request_module` in net/netlink/genetlink.c).
 #[must_use]
@@ -256,14 +172,7 @@ fn third_line(text: &str) -> Option<[u64; COUNTERS]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Symbol, effective, sum_cpus, symbol_in, third_line};
-
-    #[test]
-    fn capabilities_come_from_the_effective_set() {
-        let status = "CapPrm:\t0000000000000001\nCapEff:\t000001ffffffffff\n";
-        assert_eq!(effective(status), 0x1ff_ffff_ffff);
-        assert_eq!(effective(""), 0);
-    }
+    use super::{Symbol, sum_cpus, symbol_in, third_line};
 
     #[test]
     fn only_lines_of_cpus_are_summed() {

@@ -3,11 +3,18 @@
 use std::{
     fs::{self, File},
     io,
-    os::{fd::AsFd, unix::fs::MetadataExt as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
 };
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 
 /// The network namespace of the calling thread.
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -24,10 +31,19 @@ pub struct Namespace {
 #[derive(Debug)]
 struct Chosen {
     label: String,
-    path: PathBuf,
-    /// `None` while there is none at `path`.
+    place: Place,
+    /// `None` while there is none.
     namespace: Option<File>,
     home: File,
+}
+
+/// Where a network namespace is looked for.
+#[derive(Debug)]
+enum Place {
+    /// A file, which may be another one later.
+    Path(PathBuf),
+    /// A process. Held by its descriptor: its number goes to another process when it has ended.
+    Process { id: Pid, process: OwnedFd },
 }
 
 /// What became of a chosen network namespace.
@@ -54,13 +70,15 @@ impl Namespace {
     /// # Errors
     /// When there is none, or it may not be opened.
     pub fn open(label: &str) -> io::Result<Self> {
-        let path = path(label);
+        let home = File::open(OWN)?;
+        let place = Place::find(label)?;
+        let namespace = place.open(&home)?;
         Ok(Self {
             chosen: Some(Chosen {
                 label: label.into(),
-                namespace: Some(open(&path)?),
-                path,
-                home: File::open(OWN)?,
+                place,
+                namespace: Some(namespace),
+                home,
             }),
         })
     }
@@ -87,10 +105,7 @@ impl Namespace {
             return Ok(work());
         };
         let namespace = chosen.namespace.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        enter(namespace)?;
-        let result = work();
-        enter(&chosen.home)?;
-        Ok(result)
+        visit(namespace, &chosen.home, work)
     }
 
     /// Looks whether what was chosen still leads to the same one. Follows it when it does not.
@@ -98,18 +113,18 @@ impl Namespace {
         let Some(chosen) = &mut self.chosen else {
             return Change::None;
         };
-        let now = open(&chosen.path).ok();
-        let same = match (&now, &chosen.namespace) {
-            (Some(now), Some(before)) => {
-                identity(now).is_some_and(|now| identity(before) == Some(now))
-            }
-            (None, None) => true,
-            _ => false,
-        };
-        if same {
+        let now = chosen.place.identity();
+        let before = chosen.namespace.as_ref().and_then(identity);
+        if now == before {
             return Change::None;
         }
-        chosen.namespace = now;
+        let opened = now.and_then(|_| chosen.place.open(&chosen.home).ok());
+        match (&opened, before) {
+            // There is a file, but none that can be opened.
+            (None, None) => return Change::None,
+            (Some(_), _) => chosen.namespace = opened,
+            (None, Some(_)) => chosen.namespace = None,
+        }
         match chosen.namespace {
             Some(_) => Change::Replaced,
             None => Change::Gone,
@@ -117,27 +132,80 @@ impl Namespace {
     }
 }
 
-fn path(label: &str) -> PathBuf {
-    match label.strip_prefix("pid:") {
-        Some(process) => format!("/proc/{process}/ns/net").into(),
-        None if label.contains('/') => label.into(),
-        None => Path::new(NAMES).join(label),
+impl Place {
+    fn find(label: &str) -> io::Result<Self> {
+        let Some(number) = label.strip_prefix("pid:") else {
+            let path = if label.contains('/') {
+                label.into()
+            } else {
+                Path::new(NAMES).join(label)
+            };
+            return Ok(Self::Path(path));
+        };
+        let id = number.parse().ok().and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| invalid("it is not the number of a process"))?;
+        let process = pidfd_open(id, PidfdFlags::empty())?;
+        Ok(Self::Process { id, process })
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Path(path) => path.clone(),
+            Self::Process { id, .. } => format!("/proc/{}/ns/net", id.as_raw_nonzero()).into(),
+        }
+    }
+
+    /// Whether what stands at the path is still what is meant. To be asked after the path was used.
+    fn is_alive(&self) -> bool {
+        match self {
+            Self::Path(_) => true,
+            Self::Process { process, .. } => !has_ended(process),
+        }
+    }
+
+    /// Which network namespace is there now.
+    fn identity(&self) -> Option<(u64, u64)> {
+        let metadata = fs::metadata(self.path()).ok()?;
+        let own = fs::metadata(OWN).ok()?;
+        (metadata.dev() == own.dev() && self.is_alive()).then(|| (metadata.dev(), metadata.ino()))
+    }
+
+    /// A file that is no namespace is an error: a name under /run/netns is one for a moment before it is
+    /// a namespace. Another kind of namespace is refused when it is entered.
+    fn open(&self, home: &File) -> io::Result<File> {
+        let file = File::open(self.path())?;
+        if file.metadata()?.dev() != fs::metadata(OWN)?.dev() {
+            return Err(invalid("it is not a network namespace"));
+        }
+        match self {
+            // This file holds the mount that gives the namespace its name, which could not be unmounted
+            // then. The one seen from inside holds the namespace alone.
+            Self::Path(_) => visit(&file, home, || File::open(OWN))?,
+            Self::Process { .. } if self.is_alive() => Ok(file),
+            Self::Process { .. } => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+        }
     }
 }
 
-/// A file that is no namespace is an error: a name under /run/netns is one for a moment before it is
-/// a namespace. Another kind of namespace is refused when it is entered.
-fn open(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
-    let own = fs::metadata(OWN)?;
-    if file.metadata()?.dev() == own.dev() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a network namespace",
-        ))
-    }
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
+
+/// A descriptor of a process is readable when it has ended (pidfd_open(2)).
+fn has_ended(process: &OwnedFd) -> bool {
+    let mut ends = [PollFd::new(process, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut ends, Some(&at_once)).map_or(true, |ready| ready > 0)
+}
+
+fn visit<T>(namespace: &File, home: &File, work: impl FnOnce() -> T) -> io::Result<T> {
+    enter(namespace)?;
+    let result = work();
+    enter(home)?;
+    Ok(result)
 }
 
 fn enter(namespace: &File) -> io::Result<()> {
@@ -152,17 +220,24 @@ fn identity(namespace: &File) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Namespace, path};
+    use std::process::{Command, Stdio};
+
+    use super::{Change, Namespace, Place};
 
     #[test]
     fn a_label_is_a_name_a_path_or_a_process() {
+        let own = std::process::id();
         for (label, expected) in [
             ("blue", "/run/netns/blue"),
             ("./blue", "./blue"),
             ("/proc/7/ns/net", "/proc/7/ns/net"),
-            ("pid:7", "/proc/7/ns/net"),
+            (&format!("pid:{own}"), &format!("/proc/{own}/ns/net")),
         ] {
-            assert_eq!(path(label).to_str(), Some(expected));
+            let place = Place::find(label).unwrap();
+            assert_eq!(place.path().to_str(), Some(expected));
+        }
+        for label in ["pid:", "pid:x", "pid:0", "pid:-1"] {
+            assert!(Place::find(label).is_err(), "{label}");
         }
     }
 
@@ -171,6 +246,28 @@ mod tests {
         let mut namespace = Namespace::open(&format!("pid:{}", std::process::id())).unwrap();
         assert_eq!(namespace.follow(), Change::None);
         assert!(Namespace::own().within(|| ()).is_ok());
+    }
+
+    /// A number that another process has now is not followed: what is asked is the descriptor.
+    #[test]
+    fn a_process_that_has_ended_has_no_namespace() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut namespace = Namespace::open(&format!("pid:{}", child.id())).unwrap();
+        assert_eq!(namespace.follow(), Change::None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(namespace.follow(), Change::Gone);
+        assert!(!namespace.exists());
+        // As if the number was another's now.
+        if let Some(Place::Process { id, .. }) = namespace.chosen.as_mut().map(|it| &mut it.place) {
+            *id = rustix::process::getpid();
+        }
+        assert_eq!(namespace.follow(), Change::None);
+        assert!(!namespace.exists());
     }
 
     #[test]

@@ -210,7 +210,13 @@ impl Sampler {
 impl Drop for Sampler {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        let ended = self.child.wait();
+        if thread::panicking() {
+            let (messages, report) = (self.messages(), self.report());
+            println!(
+                "the sampler ended with {ended:?}, last {report:?}, and had said:\n{messages}"
+            );
+        }
     }
 }
 

@@ -41,7 +41,7 @@ fn page(names: MetricNames, set: FieldSet, further: &[(String, String)]) -> Prom
     health.ticks = 7;
     health.ended.work.p50 = 1_250_000;
     health.ended.work.longest = 2_000_000_000;
-    let mode = Mode::Events("it says \"no\"".into());
+    let mode = Mode::Events("it says \"no\"");
     let report = Report {
         mode: &mode,
         services: 3,

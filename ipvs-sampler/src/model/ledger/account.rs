@@ -28,16 +28,18 @@ impl Account {
         self.events += events;
     }
 
-    /// Takes in the kernel's counter of a dump that ended before the last `add`.
-    pub(super) fn settle(&mut self, kernel: u64) {
+    /// Takes in the kernel's counter of a dump that ended before the last `add`. Whether it went back,
+    /// although nothing reported that it was zeroed.
+    pub(super) fn settle(&mut self, kernel: u64) -> bool {
         let behind = signed(kernel) - signed(self.events);
-        // A counter that went back was zeroed, whatever else was or was not noticed of it.
-        self.base = if kernel < self.kernel {
+        let went_back = kernel < self.kernel;
+        self.base = if went_back {
             behind
         } else {
             self.base.max(behind)
         };
         self.kernel = kernel;
+        went_back
     }
 
     /// Starts from zero; `waiting` connections are seen and not added yet.

@@ -3,7 +3,7 @@
 //! same order.
 
 use aya::maps::{MapData, RingBuf};
-use ipvs_sampler_common::{Fill, Slot};
+use ipvs_sampler_common::{Fill, ObjectKind, Slot};
 
 use super::{Attention, decode_fill, live::Live};
 use crate::{
@@ -26,6 +26,14 @@ impl Chunks {
         self.fills.clear();
         self.ends.clear();
         self.matched = 0;
+    }
+
+    /// How many destinations were seen to be written, some of them perhaps twice.
+    pub(super) fn destinations(&self) -> usize {
+        self.fills
+            .iter()
+            .filter(|fill| fill.kind == ObjectKind::DESTINATION)
+            .count()
     }
 
     /// Ends a chunk, when anything was added since the last one.

@@ -9,18 +9,27 @@ use aya::{
 };
 use ipvs_sampler_common::{COUNTERS, Discovery, Layout, Object, Reading, Slot, State};
 
-use super::{Unavailable, btf, load, mapped::Mapped};
-use crate::source::kernel::{self, DISCOVERY_PROBE, LIVE_PROBES, Symbol};
+use super::{Reason, Unavailable, btf, load, mapped::Mapped, refusal};
+use crate::source::{
+    conditions::Conditions,
+    kernel::{self, DISCOVERY_PROBE, LIVE_PROBES, Symbol},
+};
 
 const READ: &str = "read_live";
 const CPU_OFFSETS: &str = "cpu_offsets";
 const READING_WORDS: usize = size_of::<Reading>() / size_of::<u64>();
+/// Word of [`Reading::address`].
+const ADDRESS: usize = 3 * COUNTERS;
+/// Word of [`Reading::run`].
+const RUN: usize = ADDRESS + 4;
 
 /// The mapped results. The programs belong to the probe's object.
 pub(super) struct Live {
     readings: Mapped,
     objects: Mapped,
     progress: Mapped,
+    /// The number of the last run: readings of others are not of now.
+    run: u64,
     inactive_is_total: bool,
     /// Where a dump shows where statistics are, and the layout that it is to confirm.
     unconfirmed: Option<(Mapped, Layout)>,
@@ -38,13 +47,15 @@ pub(super) struct Known {
 
 /// Where this kernel's IPVS keeps what is read: by the names of members where there is BTF of it.
 pub(super) fn layout(image: &[u8]) -> Result<Known, Unavailable> {
+    // First: where /proc shows processes only, the sysctls are no guide to the layout.
+    let per_cpu_offset = per_cpu_offset()?;
     let module = fs::read(kernel::MODULE_BTF).ok();
     let mut known = match (by_name(image, module.as_deref()), &module) {
         (Ok(known), _) => known,
         (Err(error), Some(_)) => {
-            return Err(Unavailable::unsupported(
-                error.to_string(),
-                "please report it with the kernel's version",
+            return Err(Unavailable::with_detail(
+                Reason::UnusableModuleBtf,
+                &error.to_string(),
             ));
         }
         (Err(_), None) if !fs::exists(kernel::ESTIMATOR_CPUS).unwrap_or(true) => Known {
@@ -52,9 +63,9 @@ pub(super) fn layout(image: &[u8]) -> Result<Known, Unavailable> {
             inactive_is_total: false,
             to_confirm: true,
         },
-        (Err(_), None) => return Err(Unavailable::no_module_btf()),
+        (Err(_), None) => return Err(Reason::NoModuleBtf.into()),
     };
-    known.layout.per_cpu_offset = per_cpu_offset()?;
+    known.layout.per_cpu_offset = per_cpu_offset;
     Ok(known)
 }
 
@@ -109,21 +120,19 @@ fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<Known, btf::Error> {
 
 fn per_cpu_offset() -> Result<u64, Unavailable> {
     const SYMBOL: &str = "__per_cpu_offset";
-    match kernel::address_of(SYMBOL) {
-        Ok(Symbol::At(address)) => Ok(address),
-        Ok(Symbol::Hidden) => Err(Unavailable::not_permitted_because(
-            format!("/proc/kallsyms hides the address of {SYMBOL}"),
-            "set kernel.kptr_restrict to 0 or 1, and run as root or with CAP_SYSLOG".into(),
-        )),
-        Ok(Symbol::Absent) => Err(Unavailable::unsupported(
-            format!("/proc/kallsyms has no {SYMBOL}"),
-            "run a kernel with CONFIG_KALLSYMS_ALL=y, as distributions ship it",
-        )),
-        Err(error) => Err(Unavailable::unsupported(
-            format!("cannot read /proc/kallsyms: {error}"),
-            "mount proc on /proc",
-        )),
-    }
+    let reason = match kernel::address_of(SYMBOL) {
+        Ok(Symbol::At(address)) => return Ok(address),
+        Ok(Symbol::Hidden) => Reason::HiddenAddresses,
+        Ok(Symbol::Absent) => Reason::NoDataSymbols,
+        Err(_) if Conditions::now().proc_shows_processes_only() => Reason::ProcSubset,
+        Err(error) => {
+            return Err(Unavailable::with_detail(
+                Reason::NoSymbols,
+                &error.to_string(),
+            ));
+        }
+    };
+    Err(reason.into())
 }
 
 impl Live {
@@ -147,7 +156,7 @@ impl Live {
         for (program, functions) in probes {
             load::kprobe(ebpf, program)?
                 .load()
-                .map_err(|error| load::refused_load(&error))?;
+                .map_err(|error| refusal::load(&error))?;
             load::attach_first(ebpf, program, functions)?;
         }
         Ok(live)
@@ -163,22 +172,23 @@ impl Live {
         for program in [READ, CPU_OFFSETS] {
             tracepoint(ebpf, program)?
                 .load()
-                .map_err(|error| load::refused_load(&error))?;
+                .map_err(|error| refusal::load(&error))?;
         }
         let progress = load::mapped::<u64>(ebpf, "PROGRESS", 1)?;
         load::set(ebpf, "LAYOUT", layout)?;
-        run(tracepoint(ebpf, CPU_OFFSETS)?, [0; 2])?;
+        run(tracepoint(ebpf, CPU_OFFSETS)?, [0; 3])?;
         let copied = progress.get(0);
         if copied != cpus as u64 {
-            return Err(Unavailable::unsupported(
-                format!("only {copied} of {cpus} per-CPU offsets can be read"),
-                "please report it with the kernel's version",
+            return Err(Unavailable::with_detail(
+                Reason::KernelError,
+                &format!("only {copied} of {cpus} per-CPU offsets can be read"),
             ));
         }
         let slots = slots as usize;
         Ok(Self {
             readings: load::mapped::<Reading>(ebpf, "READINGS", slots)?,
             progress,
+            run: 0,
             objects: load::mapped::<Object>(ebpf, "OBJECTS", slots)?,
             inactive_is_total: false,
             unconfirmed: None,
@@ -201,7 +211,7 @@ impl Live {
             return Ok(false);
         }
         if (destination_stats, service_stats) != (layout.destination_stats, layout.service_stats) {
-            return Err(Unavailable::no_module_btf());
+            return Err(Reason::NoModuleBtf.into());
         }
         load::set(ebpf, "LAYOUT", *layout)?;
         self.unconfirmed = None;
@@ -209,16 +219,17 @@ impl Live {
     }
 
     /// Reads all objects in slots below `end`.
-    pub(super) fn read(&self, ebpf: &mut Ebpf, end: Slot) -> Result<(), Unavailable> {
+    pub(super) fn read(&mut self, ebpf: &mut Ebpf, end: Slot) -> Result<(), Unavailable> {
         let program = tracepoint(ebpf, READ)?;
+        self.run += 1;
         let mut slot = 0;
         while slot < end {
-            run(program, [u64::from(slot), u64::from(end)])?;
+            run(program, [u64::from(slot), u64::from(end), self.run])?;
             let next = u32::try_from(self.progress.get(0)).unwrap_or(0);
             if next <= slot {
-                return Err(Unavailable::unsupported(
-                    format!("the program that reads live counters stays at slot {slot}"),
-                    "please report it with the kernel's version and the number of CPUs",
+                return Err(Unavailable::with_detail(
+                    Reason::ReadingStalled,
+                    &format!("it stays at slot {slot}"),
                 ));
             }
             slot = next;
@@ -226,18 +237,25 @@ impl Live {
         Ok(())
     }
 
+    /// Whether a slot has an object that the last [`Live::read`] did not read.
+    pub(super) fn left_out(&self, slot: Slot) -> bool {
+        let word = |at: usize| self.readings.get(slot as usize * READING_WORDS + at);
+        let address = self.objects.get(slot as usize * 2);
+        address != 0 && (word(ADDRESS) != address || word(RUN) != self.run)
+    }
+
     /// What the last [`Live::read`] read of a slot; `None` when its object is gone.
     pub(super) fn reading(&self, slot: Slot) -> Option<Reading> {
         let base = slot as usize * READING_WORDS;
         let word = |at: usize| self.readings.get(base + at);
         let counters = |at: usize| std::array::from_fn::<_, COUNTERS, _>(|index| word(at + index));
-        let address = word(3 * COUNTERS);
-        if address == 0 || self.objects.get(slot as usize * 2) != address {
+        let (address, run) = (word(ADDRESS), word(RUN));
+        if address == 0 || run != self.run || self.objects.get(slot as usize * 2) != address {
             return None;
         }
-        let [active, inactive] = halves(word(3 * COUNTERS + 1));
-        let [persistent, weight] = halves(word(3 * COUNTERS + 2));
-        let [flags, refused] = halves(word(3 * COUNTERS + 3));
+        let [active, inactive] = halves(word(ADDRESS + 1));
+        let [persistent, weight] = halves(word(ADDRESS + 2));
+        let [flags, refused] = halves(word(ADDRESS + 3));
         let state = State {
             active,
             inactive,
@@ -252,13 +270,8 @@ impl Live {
             address,
             state: self.state(state),
             refused,
+            run,
         })
-    }
-
-    /// What was read of a slot is not to be taken for the present.
-    pub(super) fn forget(&self, slot: Slot) {
-        self.readings
-            .set(slot as usize * READING_WORDS + 3 * COUNTERS, 0);
     }
 
     /// A destination's state in netlink's terms.
@@ -288,16 +301,15 @@ pub(super) fn tracepoint<'a>(
     ebpf.program_mut(name)
         .ok_or_else(|| load::missing(name))?
         .try_into()
-        .map_err(|error: ProgramError| load::broken(&error))
+        .map_err(|error: ProgramError| refusal::broken(&error))
 }
 
 /// Runs a program; how far it came is in `PROGRESS`.
-pub(super) fn run(program: &RawTracePoint, [first, second]: [u64; 2]) -> Result<(), Unavailable> {
+pub(super) fn run(program: &RawTracePoint, arguments: [u64; 3]) -> Result<(), Unavailable> {
     let mut options = RawTracePointRunOptions::new();
-    options.args[0] = first;
-    options.args[1] = second;
+    options.args[..arguments.len()].copy_from_slice(&arguments);
     program
         .test_run(options)
-        .map_err(|error| load::refused_load(&error))?;
+        .map_err(|error| refusal::load(&error))?;
     Ok(())
 }

@@ -6,6 +6,9 @@ mod learner;
 mod live;
 mod load;
 mod mapped;
+mod reason;
+mod refusal;
+mod room;
 #[doc(hidden)]
 pub mod synthetic;
 mod unavailable;
@@ -15,16 +18,25 @@ use aya::{
     maps::{MapData, RingBuf, Stack},
 };
 use aya_log::EbpfLogger;
-use ipvs_sampler_common::{Arrival, Cell, Fill, Kind, Reading, Record, Slot, State, Tally};
+use ipvs_sampler_common::{
+    Arrival, COUNTERS, Cell, Fill, Kind, Reading, Record, Slot, State, Tally,
+};
 
 pub use learner::Learner;
+pub use reason::Reason;
+use refusal::scrub;
+pub use room::Room;
 pub use unavailable::{Cause, Unavailable};
 
 use super::kernel::LEAST_DESTINATION_SIZE;
-use crate::model::{DumpCheck, Mismatch};
+use crate::model::{DumpCheck, Snapshot, check_complete, check_readings, slots_end};
 use arrivals::ArrivalLog;
 use live::Live;
 use mapped::Mapped;
+
+/// So often live readings may differ from a dump before they are held to be wrong. On a busy director with
+/// few destinations a connection comes in between in a few dumps of a hundred.
+pub const CHECKS: u32 = 6;
 
 /// How the probe is to run.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +45,8 @@ pub struct Options {
     pub resolution_ns: u64,
     /// Size of the ring buffer of records; rounded up to a power of two pages.
     pub ring_bytes: u32,
-    /// How many destinations can be told apart at once.
-    pub slots: u32,
+    /// How many services and destinations it can tell apart at once.
+    pub room: Room,
     /// Connections whose moments each CPU keeps until they are fetched: a power of two, or 0 for none.
     pub arrivals: u32,
     /// Level of the programs' own messages, none when they are to be silent.
@@ -59,6 +71,10 @@ pub struct Probe {
     objects: Vec<u64>,
     /// The last dump's [`Fill`]s, chunk by chunk.
     learner: learner::Chunks,
+    /// When the last dump of services was seen, by whomever it was made.
+    dump_seen: Mapped,
+    /// The same, before our last dump.
+    seen_before: u64,
     /// That dump against the objects' memory.
     check: DumpCheck,
     /// Records taken from the ring buffer.
@@ -79,6 +95,8 @@ pub struct Changes {
     pub retired: Vec<Slot>,
     /// Slots whose destination was zeroed.
     pub zeroed: Vec<Slot>,
+    /// How often anything was zeroed, also what has no slot.
+    pub zeroings: u64,
     /// Addresses of zeroed statistics, until they are matched to slots.
     zeroed_statistics: Vec<u64>,
     /// Scratch for that match: (address, slot) by address.
@@ -91,17 +109,31 @@ impl Changes {
         self.active.clear();
         self.retired.clear();
         self.zeroed.clear();
+        self.zeroings = 0;
         self.zeroed_statistics.clear();
     }
 }
 
 impl Probe {
-    /// Loads the programs, attaches them and begins to count.
+    /// Loads the programs, attaches them and begins to count. Where memory is short, the probe has less
+    /// room than wanted.
     ///
     /// # Errors
     /// With the cause and the fix when this kernel or these privileges do not allow it.
     pub fn start(options: &Options) -> Result<Self, Unavailable> {
-        load::start(options)
+        let mut smaller = *options;
+        loop {
+            match load::start(&smaller) {
+                Err(unavailable) if unavailable.reason.is_about_memory() => {
+                    // A limit on the cgroup was looked at before anything was loaded.
+                    let next = smaller.room.smaller();
+                    smaller.room = next
+                        .filter(|_| unavailable.reason != Reason::CgroupMemory)
+                        .ok_or(unavailable)?;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Takes everything that the ring buffer holds and adds it to `changes`.
@@ -120,7 +152,10 @@ impl Probe {
                     }
                     changes.retired.push(record.slot);
                 }
-                Kind::ZEROED => changes.zeroed_statistics.push(record.object),
+                Kind::ZEROED => {
+                    changes.zeroings += 1;
+                    changes.zeroed_statistics.push(record.object);
+                }
                 _ => {}
             }
         }
@@ -210,7 +245,7 @@ impl Probe {
     #[must_use]
     pub fn not_live(&self) -> Option<Unavailable> {
         match &self.live {
-            Ok(live) => live.to_confirm().then(Unavailable::to_confirm),
+            Ok(live) => live.to_confirm().then(|| Reason::Unconfirmed.into()),
             Err(unavailable) => Some(unavailable.clone()),
         }
     }
@@ -230,12 +265,39 @@ impl Probe {
         }
     }
 
-    /// What the last dump said, held against the memory of each object at that moment.
+    /// Whether the programs saw the last dump, of so many destinations. They are there only when they are
+    /// seen to work: the kernel attaches them also where it does not run them.
     ///
     /// # Errors
-    /// When it was not the same.
-    pub fn check_dump(&self) -> Result<(), Mismatch> {
-        self.check.verdict()
+    /// When they did not.
+    pub fn check_sight(&self, destinations: usize) -> Result<(), Reason> {
+        if self.dump_seen.get(0) == self.seen_before {
+            return Err(Reason::NotFiring);
+        }
+        if destinations > 0 && self.learner.destinations() == 0 {
+            return Err(Reason::DumpUnseen);
+        }
+        Ok(())
+    }
+
+    /// Reads everything live, and holds it against the dump just made, against the memory of each object
+    /// at the moment of that dump, and against `totals` of the network namespace, which are read after.
+    ///
+    /// # Errors
+    /// When nothing can be read, which ends reading live; or what does not fit, which may be a change that
+    /// came between the two.
+    pub fn check_live(
+        &mut self,
+        snapshot: &Snapshot,
+        totals: impl FnOnce() -> Option<[u64; COUNTERS]>,
+    ) -> Result<(), Unavailable> {
+        self.read_live(slots_end(snapshot))?;
+        let totals = totals();
+        self.check
+            .verdict()
+            .and_then(|()| check_complete(snapshot, |slot| self.left_out(slot)))
+            .and_then(|()| check_readings(snapshot, totals.as_ref(), |slot| self.reading(slot)))
+            .map_err(|mismatch| Unavailable::mismatch(&mismatch))
     }
 
     /// Stops reading live, for a reason found elsewhere.
@@ -248,7 +310,7 @@ impl Probe {
     /// # Errors
     /// Why nothing could be read; from then on nothing is.
     pub fn read_live(&mut self, end: Slot) -> Result<(), Unavailable> {
-        let outcome = match &self.live {
+        let outcome = match &mut self.live {
             Ok(live) => live.read(&mut self.ebpf, end),
             Err(unavailable) => Err(unavailable.clone()),
         };
@@ -264,6 +326,12 @@ impl Probe {
         self.live.as_ref().ok()?.reading(slot)
     }
 
+    /// Whether a slot has an object that should have been read by [`Probe::read_live`], and was not.
+    fn left_out(&self, slot: Slot) -> bool {
+        let muted = self.muted.get(slot as usize) != 0;
+        !muted && self.live.as_ref().is_ok_and(|live| live.left_out(slot))
+    }
+
     /// Whether nobody asks for the object in a slot: then it is counted, but neither told of nor read live.
     /// Returns whether that is new.
     pub fn mute(&mut self, slot: Slot, muted: bool) -> bool {
@@ -271,9 +339,6 @@ impl Probe {
             return false;
         }
         self.muted.set(slot as usize, u64::from(muted));
-        if let Ok(live) = &self.live {
-            live.forget(slot);
-        }
         true
     }
 
@@ -290,7 +355,7 @@ impl Probe {
             Err(aya::maps::MapError::ElementNotFound) => true,
             Err(_) => false,
         };
-        let live = match &self.live {
+        let live = match &mut self.live {
             Ok(live) => live.read(&mut self.ebpf, 1).is_ok(),
             Err(_) => true,
         };
@@ -322,13 +387,14 @@ impl Probe {
             *object = 0;
         }
         if let Err(error) = self.free_slots.push(slot, 0) {
-            log::warn!("slot {slot} stays out of use: {error}");
+            log::warn!("cannot reuse slot {slot}: {error}");
         }
     }
 
     /// The witness for one netlink dump: gives each destination of it its slot.
     pub fn learner(&mut self) -> Learner<'_> {
         self.check.clear();
+        self.seen_before = self.dump_seen.get(0);
         let Self {
             fills,
             learner,
@@ -416,7 +482,7 @@ fn decode_fill(bytes: &[u8]) -> Option<Fill> {
             weight: u32_at(bytes, 68),
             flags: u32_at(bytes, 72),
         },
-        reserved: 0,
+        kind: u32_at(bytes, 76),
     })
 }
 

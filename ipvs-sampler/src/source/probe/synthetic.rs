@@ -4,7 +4,7 @@
 use aya::Ebpf;
 use ipvs_sampler_common::{COUNTERS, Constants, Layout, Object, ObjectKind, Reading, Slot};
 
-use super::{Options, Unavailable, live, live::Live, load, mapped::Mapped};
+use super::{Options, Room, Unavailable, live, live::Live, load, mapped::Mapped, refusal};
 
 const LOCATE: &str = "locate_synthetic";
 
@@ -56,7 +56,10 @@ impl Table {
         let options = Options {
             resolution_ns: 0,
             ring_bytes: 4096,
-            slots: objects,
+            room: Room {
+                wanted: objects,
+                least: objects,
+            },
             arrivals: 0,
             log: None,
         };
@@ -65,7 +68,7 @@ impl Table {
             ..Constants::default()
         };
         let room = [("SYNTHETIC", u32::try_from(entries).unwrap_or(u32::MAX))];
-        let mut ebpf = load::load_object(&options, &constants, &room)?;
+        let mut ebpf = load::load_object(&options, objects, &constants, &room)?;
         let base = locate(&mut ebpf)?;
         let memory = load::mapped::<[u8; ENTRY]>(&ebpf, "SYNTHETIC", entries)?;
         places.fill(&memory, base);
@@ -132,8 +135,8 @@ impl Table {
 /// The address at which the memory begins.
 fn locate(ebpf: &mut Ebpf) -> Result<u64, Unavailable> {
     let program = live::tracepoint(ebpf, LOCATE)?;
-    program.load().map_err(|error| load::refused_load(&error))?;
-    live::run(program, [0; 2])?;
+    program.load().map_err(|error| refusal::load(&error))?;
+    live::run(program, [0; 3])?;
     Ok(load::mapped::<u64>(ebpf, "PROGRESS", 1)?.get(0))
 }
 
