@@ -143,8 +143,16 @@ pub(crate) fn output() -> sink::Report<'static> {
             written: 5,
             dropped: 6,
             rejected: 7,
+            uncertain: 11,
             retries: 8,
-            refused: Some(9),
+            requests: Some(sink::Requests {
+                refused: 9,
+                abandoned: 12,
+            }),
+            deleted: Some(sink::Deleted {
+                files: 13,
+                bytes: 14,
+            }),
         },
         waiting: 10,
     }

@@ -4,6 +4,8 @@
 mod datagram;
 mod file;
 mod influx;
+mod link;
+mod name;
 mod page;
 mod prometheus;
 mod queue;
@@ -13,6 +15,7 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::{
     io::{self, Write as _},
@@ -22,7 +25,7 @@ use std::{
 };
 
 pub use page::{PageFormat, Pages, Wanted};
-pub use queue::Counts;
+pub use queue::{Counts, Deleted, Requests};
 use queue::{Queue, lines};
 pub use size::bytes;
 use target::Opened;
@@ -167,9 +170,9 @@ impl Sinks {
             return;
         };
         for sink in others {
-            sink.queue.push_copy(batch);
+            sink.say_overflow(sink.queue.push_copy(batch));
         }
-        last.queue.push(batch);
+        last.say_overflow(last.queue.push(batch));
     }
 
     /// How each is doing.
@@ -201,7 +204,7 @@ impl Sinks {
         sinks.chain(servers).sum::<u64>() + self.dropped_formerly
     }
 
-    /// Files are to be opened anew: somebody has moved them away.
+    /// Files are to be opened again, because somebody has moved them away, and names looked up again.
     pub fn reopen(&self) {
         for sink in &self.sinks {
             sink.queue.reopen();
@@ -259,15 +262,26 @@ impl Sink {
         most_bytes: usize,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(most_bytes, Arc::clone(failed)));
-        let shared = Arc::clone(&queue);
+        let (shared, to_thread) = (Arc::clone(&queue), label.clone());
         thread::Builder::new()
             .name("output".into())
-            .spawn(move || write(&shared, output))?;
+            .spawn(move || write(&to_thread, &shared, output))?;
         Ok(Self {
             label,
             standard_output: false,
             queue,
         })
+    }
+
+    /// Says that its queue has become too long.
+    fn say_overflow(&self, dropped: Option<u64>) {
+        if let Some(lines) = dropped {
+            log::warn!(
+                "{}: its queue is full: {lines} lines dropped, the oldest first; \
+                 ipvs_sampler_output counts further ones",
+                self.label
+            );
+        }
     }
 
     /// Lines that it has given up, or that were refused.
@@ -291,7 +305,7 @@ impl Drop for Sink {
     }
 }
 
-fn write(queue: &Queue, mut output: Box<dyn Output>) {
+fn write(label: &str, queue: &Queue, mut output: Box<dyn Output>) {
     let mut batch = Vec::new();
     let mut result = Ok(());
     let mut last = Instant::now();
@@ -301,6 +315,9 @@ fn write(queue: &Queue, mut output: Box<dyn Output>) {
             last = Instant::now();
         }
         result = output.write(&batch, queue);
+        if let Some(lines) = queue.end_overflow() {
+            log::info!("{label}: its queue has room again; {lines} lines were dropped");
+        }
     }
     queue.finish(result);
 }

@@ -21,7 +21,7 @@ use std::{
 use connection::Connection;
 use request::Refusal;
 
-use super::{Counts, page::Pages};
+use super::{Counts, Requests, page::Pages};
 
 /// How patient the server is, and how much it takes.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +92,7 @@ impl Server {
             pages,
             limits,
             counts: Mutex::new(Counts {
-                refused: Some(0),
+                requests: Some(Requests::default()),
                 ..Counts::default()
             }),
             connections: AtomicUsize::new(0),
@@ -150,9 +150,7 @@ impl Shared {
     }
 
     fn refuse(&self) {
-        if let Some(refused) = &mut self.counts().refused {
-            *refused += 1;
-        }
+        self.counts().requests.get_or_insert_default().refused += 1;
     }
 }
 
