@@ -8,6 +8,7 @@ mod link;
 mod name;
 mod page;
 mod prometheus;
+mod pulse;
 mod queue;
 mod retry;
 mod size;
@@ -25,6 +26,7 @@ use std::{
 };
 
 pub use page::{PageFormat, Pages, Wanted};
+use pulse::Pulse;
 pub use queue::{Counts, Deleted, Requests};
 use queue::{Queue, lines};
 pub use size::bytes;
@@ -59,6 +61,7 @@ pub struct Sinks {
     /// Outputs that take pages in place of batches.
     servers: Vec<(String, prometheus::Server)>,
     pages: Arc<Pages>,
+    pulse: Arc<Pulse>,
     /// They are not written to any more, but may not have finished what waits.
     former: Vec<Sink>,
     /// What outputs gave up which are no more.
@@ -99,6 +102,7 @@ impl Sinks {
             former: Vec::new(),
             dropped_formerly: 0,
             pages: Arc::default(),
+            pulse: Arc::default(),
             failed: Arc::default(),
             most_bytes,
         };
@@ -118,7 +122,7 @@ impl Sinks {
             if twice || self.reports().any(|report| report.label == label) {
                 continue;
             }
-            let opened = target.open(&self.pages).and_then(|opened| {
+            let opened = target.open(&self.pages, &self.pulse).and_then(|opened| {
                 match opened {
                     Opened::Lines(output) => {
                         let mut sink =
@@ -160,6 +164,12 @@ impl Sinks {
     #[must_use]
     pub fn pages(&self) -> Option<&Pages> {
         (!self.servers.is_empty()).then_some(&*self.pages)
+    }
+
+    /// There was a tick, with a mode for each network namespace; the next one is due after `period`.
+    pub fn ticked(&self, period: Duration, modes: impl Iterator<Item = &'static str>) {
+        self.pulse.beat(period, modes);
+        self.pages.set_period(period);
     }
 
     /// Hands a batch of whole lines to each output and leaves an empty buffer in its place.

@@ -21,7 +21,7 @@ use std::{
 use connection::Connection;
 use request::Refusal;
 
-use super::{Counts, Requests, page::Pages};
+use super::{Counts, Requests, page::Pages, pulse::Pulse};
 
 /// How patient the server is, and how much it takes.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,7 @@ pub(super) struct Server {
 /// What the threads share.
 struct Shared {
     pages: Arc<Pages>,
+    pulse: Arc<Pulse>,
     limits: Limits,
     counts: Mutex<Counts>,
     connections: AtomicUsize,
@@ -72,11 +73,16 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be had, or no thread.
-    pub(super) fn open(address: &str, pages: Arc<Pages>) -> io::Result<Self> {
-        Self::with_limits(address, pages, LIMITS)
+    pub(super) fn open(address: &str, pages: Arc<Pages>, pulse: Arc<Pulse>) -> io::Result<Self> {
+        Self::with_limits(address, pages, pulse, LIMITS)
     }
 
-    fn with_limits(address: &str, pages: Arc<Pages>, limits: Limits) -> io::Result<Self> {
+    fn with_limits(
+        address: &str,
+        pages: Arc<Pages>,
+        pulse: Arc<Pulse>,
+        limits: Limits,
+    ) -> io::Result<Self> {
         let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
         let listener = Arc::new(TcpListener::bind(addresses.as_slice())?);
         let local = listener.local_addr()?;
@@ -90,6 +96,7 @@ impl Server {
         }
         let shared = Arc::new(Shared {
             pages,
+            pulse,
             limits,
             counts: Mutex::new(Counts {
                 requests: Some(Requests::default()),

@@ -46,7 +46,7 @@ pub(crate) fn get(port: u16, accept: &str) -> (String, String) {
         .expect("a limit");
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
     )
     .expect("asking");
     let mut text = String::new();
