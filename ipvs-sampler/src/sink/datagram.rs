@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{
     Output,
-    link::Link,
+    link::{End, Link, Way},
     name::Name,
     queue::{Queue, lines},
     retry::half,
@@ -40,14 +40,12 @@ pub(super) enum Peer {
 }
 
 enum Socket {
-    Udp(UdpSocket, SocketAddr),
+    Udp(UdpSocket),
     Unix(UnixDatagram),
 }
 
 pub(super) struct Datagrams {
     peer: Peer,
-    /// Of a peer that has one.
-    name: Option<Name>,
     link: Link<Socket>,
     /// Most bytes of several lines in one datagram, as far as is known.
     most_bytes: usize,
@@ -56,31 +54,15 @@ pub(super) struct Datagrams {
 
 impl Datagrams {
     pub(super) fn new(peer: Peer) -> Self {
-        let name = match &peer {
-            Peer::Udp(address) => Some(Name::new(address)),
-            Peer::Unix(_) => None,
+        let (way, most_bytes) = match &peer {
+            Peer::Udp(address) => (Way::Name(Name::new(address)), UDP_BYTES),
+            Peer::Unix(path) => (Way::Path(path.clone()), UNIX_BYTES),
         };
         Self {
-            most_bytes: peer.most_bytes(),
             peer,
-            name,
-            link: Link::default(),
+            link: Link::new(way),
+            most_bytes,
             trouble: Trouble::default(),
-        }
-    }
-
-    /// Lets go of a socket that leads to where the name was before.
-    fn follow(&mut self, look_again: bool) {
-        let Some(name) = &mut self.name else { return };
-        if look_again {
-            name.look_again();
-        }
-        name.follow(&self.peer);
-        if let Some(&Socket::Udp(_, address)) = self.link.open()
-            && !name.leads_to(address)
-        {
-            name.say_moved(&self.peer);
-            self.link.close();
         }
     }
 
@@ -91,7 +73,7 @@ impl Datagrams {
             Err(error) => match half(piece).filter(|_| is_too_long(&error)) {
                 Some(middle) => {
                     // The next ones need not be found too long first.
-                    self.most_bytes = self.most_bytes.min(middle);
+                    self.most_bytes = self.most_bytes.min(piece.len() / 2);
                     let (first, second) = piece.split_at(middle);
                     self.send(first, queue, lost);
                     self.send(second, queue, lost);
@@ -111,7 +93,7 @@ impl Datagrams {
                 if !had_socket {
                     return Err(error);
                 }
-                self.follow(true);
+                self.link.follow(&self.peer, true);
                 self.try_to_send(datagram, queue)
             }
             other => other,
@@ -119,9 +101,8 @@ impl Datagrams {
     }
 
     fn try_to_send(&mut self, datagram: &[u8], queue: &Queue) -> io::Result<()> {
-        let (peer, name) = (&self.peer, &mut self.name);
-        let sent = match self.link.get(queue, || peer.connect(name.as_mut()))? {
-            Socket::Udp(socket, _) => socket.send(datagram),
+        let sent = match self.link.get(queue, Socket::make)? {
+            Socket::Udp(socket) => socket.send(datagram),
             Socket::Unix(socket) => socket.send(datagram),
         };
         sent.map(drop)
@@ -131,7 +112,7 @@ impl Datagrams {
 impl Output for Datagrams {
     /// What nobody takes is given up: there is no telling later.
     fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
-        self.follow(queue.wants_reopening());
+        self.link.follow(&self.peer, queue.wants_reopening());
         let mut lost = Lost::default();
         let mut rest = batch;
         while let Some(piece) = next_piece(&mut rest, self.most_bytes) {
@@ -190,47 +171,28 @@ fn next_piece<'a>(rest: &mut &'a [u8], most_bytes: usize) -> Option<&'a [u8]> {
     Some(piece)
 }
 
-impl Peer {
-    fn connect(&self, name: Option<&mut Name>) -> io::Result<Socket> {
-        match (self, name) {
-            (Self::Unix(path), _) => {
+impl Socket {
+    fn make(end: End<'_>) -> io::Result<Self> {
+        match end {
+            End::Address(address) => {
+                let any = match address {
+                    SocketAddr::V4(_) => IpAddr::from([0_u8; 4]),
+                    SocketAddr::V6(_) => IpAddr::from([0_u16; 8]),
+                };
+                let socket = UdpSocket::bind((any, 0))?;
+                socket.connect(address)?;
+                widen(&socket);
+                Ok(Self::Udp(socket))
+            }
+            End::Path(path) => {
                 let socket = UnixDatagram::unbound()?;
                 socket.connect(path)?;
                 socket.set_write_timeout(Some(PATIENCE))?;
                 widen(&socket);
-                Ok(Socket::Unix(socket))
-            }
-            (Self::Udp(_), name) => {
-                let mut refusal = io::Error::new(io::ErrorKind::NotFound, "no such host");
-                let addresses = name.map(Name::addresses).transpose()?.unwrap_or_default();
-                for &address in addresses {
-                    match udp(address) {
-                        Ok(socket) => return Ok(Socket::Udp(socket, address)),
-                        Err(error) => refusal = error,
-                    }
-                }
-                Err(refusal)
+                Ok(Self::Unix(socket))
             }
         }
     }
-
-    const fn most_bytes(&self) -> usize {
-        match self {
-            Self::Udp(_) => UDP_BYTES,
-            Self::Unix(_) => UNIX_BYTES,
-        }
-    }
-}
-
-fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let any = match address {
-        SocketAddr::V4(_) => IpAddr::from([0_u8; 4]),
-        SocketAddr::V6(_) => IpAddr::from([0_u16; 8]),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(address)?;
-    widen(&socket);
-    Ok(socket)
 }
 
 /// Makes room for sending where there is less. Where net.core.wmem_max does not allow that, datagrams become
@@ -262,7 +224,8 @@ mod tests {
     use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
 
     use super::{
-        super::name::tests::Played, Datagrams, Output as _, Peer, Queue, next_piece, widen,
+        super::name::tests::Played, Datagrams, Link, Output as _, Peer, Queue, Way, next_piece,
+        widen,
     };
 
     #[test]
@@ -366,7 +329,7 @@ mod tests {
         let played = Played::default();
         let queue = Queue::alone();
         let mut datagrams = Datagrams::new(Peer::Udp("there:1".into()));
-        datagrams.name = Some(played.name());
+        datagrams.link = Link::new(Way::Name(played.name()));
         for receiver in &receivers {
             // The former receiver is still there, and takes what is sent to it.
             played.answer(Some(receiver.local_addr().unwrap()));

@@ -1,7 +1,7 @@
 //! The HTTP interfaces for line protocol: InfluxDB 1, 2 and 3, and whoever speaks like them.
 
 mod answer;
-mod resolver;
+mod client;
 
 use std::{
     fs,
@@ -17,7 +17,6 @@ use ureq::{
     Agent,
     http::{Response, Uri},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
-    unversioned::transport::DefaultConnector,
 };
 
 use super::{
@@ -28,7 +27,7 @@ use super::{
     trouble::{Cause, Trouble},
 };
 use answer::{Body, Fate};
-use resolver::Known;
+use client::Client;
 
 /// How long a connection may take to be made.
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -158,7 +157,7 @@ impl Server {
         Ok(server)
     }
 
-    fn agent(&self, known: Known) -> io::Result<Agent> {
+    fn client(&self) -> io::Result<Client> {
         let mut tls = TlsConfig::builder();
         if let Some(path) = &self.ca_file {
             let pem = read(path)?;
@@ -182,11 +181,7 @@ impl Server {
             .user_agent(concat!("ipvs-sampler/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECTING))
             .timeout_global(Some(REQUEST));
-        Ok(Agent::with_parts(
-            config.build(),
-            DefaultConnector::default(),
-            known,
-        ))
+        Ok(Client::new(config.build(), Name::new(&self.host_and_port)))
     }
 
     fn authorization(&self) -> io::Result<Option<String>> {
@@ -236,10 +231,7 @@ impl std::fmt::Display for Server {
 /// The writer to a [`Server`].
 pub(super) struct Influx {
     server: Server,
-    name: Name,
-    /// What the agent knows of it.
-    known: Known,
-    agent: Agent,
+    client: Client,
     authorization: Option<String>,
     /// Reused for the compressed body.
     compressed: Vec<u8>,
@@ -259,12 +251,9 @@ struct Answer {
 
 impl Influx {
     pub(super) fn open(server: Server) -> io::Result<Self> {
-        let known = Known::default();
         Ok(Self {
-            agent: server.agent(known.clone())?,
+            client: server.client()?,
             authorization: server.authorization()?,
-            name: Name::new(&server.host_and_port),
-            known,
             server,
             compressed: Vec::new(),
             tries: 0,
@@ -275,6 +264,7 @@ impl Influx {
     /// Sends some lines until there is a final answer.
     fn send(&mut self, batch: &[u8], queue: &Queue) {
         loop {
+            self.client.follow(&self.server, queue.wants_reopening());
             let answer = self.post(batch);
             match answer.verdict {
                 Verdict::Accepted => {
@@ -345,20 +335,6 @@ impl Influx {
             .loses(&self.server, rejected + uncertain, how, cause);
     }
 
-    /// Follows the server's name to another address.
-    fn follow(&mut self, look_again: bool) {
-        if look_again {
-            self.name.look_again();
-        }
-        if self.name.follow(&self.server) {
-            self.name.say_moved(&self.server);
-            // Its connections lead to the former address.
-            if let Ok(agent) = self.server.agent(self.known.clone()) {
-                self.agent = agent;
-            }
-        }
-    }
-
     fn post(&mut self, batch: &[u8]) -> Answer {
         match self.request(batch) {
             Ok(mut response) => {
@@ -376,7 +352,7 @@ impl Influx {
                 }
             }
             Err(error) => {
-                self.follow(true);
+                self.client.follow(&self.server, true);
                 Answer {
                     verdict: Verdict::Later,
                     status: 0,
@@ -389,9 +365,8 @@ impl Influx {
     }
 
     fn request(&mut self, batch: &[u8]) -> Result<Response<ureq::Body>, ureq::Error> {
-        self.known.set(self.name.addresses()?);
-        let mut request = self
-            .agent
+        let agent = self.client.agent()?;
+        let mut request = agent
             .post(&self.server.url)
             .header("Content-Type", "text/plain; charset=utf-8");
         if let Some(authorization) = &self.authorization {
@@ -409,7 +384,6 @@ impl Influx {
 
 impl Output for Influx {
     fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
-        self.follow(queue.wants_reopening());
         self.send(batch, queue);
         Ok(())
     }

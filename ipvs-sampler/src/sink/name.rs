@@ -30,7 +30,8 @@ pub(super) struct Name {
     resolve: Resolve,
     /// The last answer; empty before the first one.
     addresses: Vec<SocketAddr>,
-    asked: Instant,
+    /// When it is time for another lookup.
+    due: Instant,
     /// A lookup is wanted before its time.
     wanted: bool,
     under_way: Option<mpsc::Receiver<Answer>>,
@@ -49,7 +50,7 @@ impl Name {
             host_and_port: host_and_port.into(),
             resolve,
             addresses: Vec::new(),
-            asked: Instant::now(),
+            due: Instant::now(),
             wanted: false,
             under_way: None,
             failing: false,
@@ -59,7 +60,7 @@ impl Name {
     /// Where it is, as far as is known. The first time, this waits for the resolver.
     pub(super) fn addresses(&mut self) -> io::Result<&[SocketAddr]> {
         if self.addresses.is_empty() {
-            self.asked = Instant::now();
+            self.due = Instant::now() + EVERY;
             self.addresses = answered((self.resolve)(&self.host_and_port))?;
         }
         Ok(&self.addresses)
@@ -84,7 +85,7 @@ impl Name {
             }
             self.under_way = None;
         }
-        let is_due = self.wanted || self.asked.elapsed() >= EVERY;
+        let is_due = self.wanted || Instant::now() >= self.due;
         if is_due && !self.addresses.is_empty() && self.host_and_port.parse::<SocketAddr>().is_err()
         {
             self.begin();
@@ -110,7 +111,7 @@ impl Name {
             .name("lookup".into())
             // Whoever asked may have gone meanwhile.
             .spawn(move || drop(sender.send(resolve(&name))));
-        self.asked = Instant::now();
+        self.due = Instant::now() + EVERY;
         self.wanted = false;
         self.under_way = spawned.ok().map(|_| receiver);
     }
@@ -164,9 +165,10 @@ pub(super) mod tests {
         net::SocketAddr,
         sync::{Arc, Mutex},
         thread,
+        time::Instant,
     };
 
-    use super::{Answer, Name};
+    use super::{Answer, EVERY, Name};
 
     /// A resolver whose answer can be changed. `None` fails.
     #[derive(Clone, Default)]
@@ -228,6 +230,25 @@ pub(super) mod tests {
         assert_eq!(name.addresses().unwrap(), [old]);
         played.answer(Some(old));
         assert!(!followed(&mut name) && !name.failing);
+    }
+
+    #[test]
+    fn a_name_in_use_is_looked_up_again_after_a_while() {
+        let [old, new]: [SocketAddr; 2] =
+            ["192.0.2.1:1", "192.0.2.2:1"].map(|text| text.parse().unwrap());
+        let played = Played::default();
+        played.answer(Some(old));
+        let mut name = played.name();
+        name.addresses().unwrap();
+        name.follow(&"output");
+        assert!(name.under_way.is_none(), "it is not time yet");
+        played.answer(Some(new));
+        assert!(name.due > Instant::now() && name.due <= Instant::now() + EVERY);
+        name.due = Instant::now();
+        while !name.follow(&"output") {
+            thread::yield_now();
+        }
+        assert!(name.leads_to(new));
     }
 
     #[test]

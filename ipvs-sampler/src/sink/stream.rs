@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     os::{fd::AsFd, unix::net::UnixStream},
     path::PathBuf,
     time::Duration,
@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{
     Output,
-    link::Link,
+    link::{End, Link, Way},
     name::Name,
     queue::{Queue, lines},
     trouble::Trouble,
@@ -33,61 +33,42 @@ pub(super) enum Peer {
 }
 
 enum Connection {
-    Tcp(TcpStream, SocketAddr),
+    Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 pub(super) struct Stream {
     peer: Peer,
-    /// Of a peer that has one.
-    name: Option<Name>,
     link: Link<Connection>,
     trouble: Trouble,
 }
 
 impl Stream {
     pub(super) fn new(peer: Peer) -> Self {
-        let name = match &peer {
-            Peer::Tcp(address) => Some(Name::new(address)),
-            Peer::Unix(_) => None,
+        let way = match &peer {
+            Peer::Tcp(address) => Way::Name(Name::new(address)),
+            Peer::Unix(path) => Way::Path(path.clone()),
         };
         Self {
             peer,
-            name,
-            link: Link::default(),
+            link: Link::new(way),
             trouble: Trouble::default(),
-        }
-    }
-
-    /// Lets go of a connection that leads to where the name was before.
-    fn follow(&mut self, look_again: bool) {
-        let Some(name) = &mut self.name else { return };
-        if look_again {
-            name.look_again();
-        }
-        name.follow(&self.peer);
-        if let Some(&Connection::Tcp(_, address)) = self.link.open()
-            && !name.leads_to(address)
-        {
-            name.say_moved(&self.peer);
-            self.link.close();
         }
     }
 
     /// Writes what is left of the batch; how much of it went out is added to `written`.
     fn send(&mut self, batch: &[u8], written: &mut usize, queue: &Queue) -> io::Result<()> {
-        if self.link.open().is_some_and(Connection::has_ended) {
-            self.link.close();
+        if self.link.open().is_none() {
+            // Of what did not go out whole, the other side has the beginning, if anything.
+            let whole = batch[..*written].iter().rposition(|byte| *byte == b'\n');
+            *written = whole.map_or(0, |end| end + 1);
         }
-        let (peer, name) = (&self.peer, &mut self.name);
-        let connection = self.link.get(queue, || peer.connect(name.as_mut()))?;
+        let connection = self.link.get(queue, Connection::make)?;
         while *written < batch.len() {
             match connection.write(&batch[*written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(length) => *written += length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The reader takes its time.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !queue.closing() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -100,16 +81,24 @@ impl Output for Stream {
     fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
         let mut written = 0;
         let [mut pause, longest] = PAUSES;
-        self.follow(queue.wants_reopening());
+        self.link.follow(&self.peer, queue.wants_reopening());
+        if self.link.open().is_some_and(Connection::has_ended) {
+            self.link.close();
+        }
         while let Err(error) = self.send(batch, &mut written, queue) {
+            let is_slow = error.kind() == io::ErrorKind::WouldBlock && self.link.open().is_some();
+            if is_slow && !queue.closing() {
+                // The reader takes its time, and its name may move meanwhile.
+                self.link.follow(&self.peer, queue.wants_reopening());
+                continue;
+            }
             self.trouble.waits(&self.peer, error.to_string());
             self.link.close();
-            self.follow(true);
-            let whole = batch[..written].iter().rposition(|byte| *byte == b'\n');
-            written = whole.map_or(0, |end| end + 1);
+            self.link.follow(&self.peer, true);
             if !queue.pause(pause) {
-                let rest = lines(&batch[written..]);
-                queue.written(lines(&batch[..written]));
+                let whole = lines(&batch[..written]);
+                let rest = lines(batch) - whole;
+                queue.written(whole);
                 queue.dropped(rest);
                 let cause = format!("the end came first: {error}");
                 self.trouble.loses(&self.peer, rest, "dropped", cause);
@@ -123,43 +112,32 @@ impl Output for Stream {
     }
 }
 
-impl Peer {
-    fn connect(&self, name: Option<&mut Name>) -> io::Result<Connection> {
-        match (self, name) {
-            (Self::Unix(path), _) => {
+impl Connection {
+    fn make(end: End<'_>) -> io::Result<Self> {
+        match end {
+            End::Address(address) => {
+                let stream = TcpStream::connect_timeout(&address, CONNECTING)?;
+                stream.set_write_timeout(Some(STANDSTILL))?;
+                Ok(Self::Tcp(stream))
+            }
+            End::Path(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_write_timeout(Some(STANDSTILL))?;
-                Ok(Connection::Unix(stream))
-            }
-            (Self::Tcp(_), name) => {
-                let mut refusal = io::Error::new(io::ErrorKind::NotFound, "no such host");
-                let addresses = name.map(Name::addresses).transpose()?.unwrap_or_default();
-                for &address in addresses {
-                    match TcpStream::connect_timeout(&address, CONNECTING) {
-                        Ok(stream) => {
-                            stream.set_write_timeout(Some(STANDSTILL))?;
-                            return Ok(Connection::Tcp(stream, address));
-                        }
-                        Err(error) => refusal = error,
-                    }
-                }
-                Err(refusal)
+                Ok(Self::Unix(stream))
             }
         }
     }
-}
 
-impl Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream, _) => stream.write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn has_ended(&self) -> bool {
         match self {
-            Self::Tcp(stream, _) => ended(stream),
+            Self::Tcp(stream) => ended(stream),
             Self::Unix(stream) => ended(stream),
         }
     }
@@ -195,7 +173,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{super::name::tests::Played, Output as _, Peer, Queue, Stream};
+    use super::{super::name::tests::Played, Link, Output as _, Peer, Queue, Stream, Way};
 
     fn read(listener: &TcpListener) -> String {
         let mut line = String::new();
@@ -228,7 +206,7 @@ mod tests {
         let played = Played::default();
         let queue = Queue::alone();
         let mut stream = Stream::new(Peer::Tcp("there:1".into()));
-        stream.name = Some(played.name());
+        stream.link = Link::new(Way::Name(played.name()));
         let mut open = Vec::new();
         for listener in &listeners {
             played.answer(Some(listener.local_addr().unwrap()));
@@ -253,6 +231,36 @@ mod tests {
             stream.write(b"line\n", &queue).unwrap();
         }
         assert_eq!(queue.counts().0.retries, 1, "it stays where it was");
+    }
+
+    #[test]
+    fn a_name_that_moved_is_followed_while_the_former_reader_stands_still() {
+        let [former, new] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let played = Played::default();
+        played.answer(Some(former.local_addr().unwrap()));
+        let queue = Queue::alone();
+        let mut stream = Stream::new(Peer::Tcp("there:1".into()));
+        stream.link = Link::new(Way::Name(played.name()));
+        let lines: String = (0..1_000_000)
+            .map(|number| format!("line {number}\n"))
+            .collect();
+        let text = thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let (_stuck, _) = former.accept().unwrap();
+                played.answer(Some(new.local_addr().unwrap()));
+                queue.reopen();
+                let mut text = String::new();
+                let (mut connection, _) = new.accept().unwrap();
+                connection.read_to_string(&mut text).unwrap();
+                text
+            });
+            stream.write(lines.as_bytes(), &queue).unwrap();
+            stream.link.close();
+            reader.join().unwrap()
+        });
+        assert!(lines.ends_with(&text) && text.starts_with("line "));
+        let counts = queue.counts().0;
+        assert_eq!((counts.written, counts.retries), (1_000_000, 1));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     thread,
+    time::Instant,
 };
 
 use flate2::read::GzDecoder;
+use ureq::Agent;
 
-use super::{super::name::tests::Played, Influx, Output as _, Queue, Server};
+use super::{super::name::tests::Played, Client, Influx, Output as _, Queue, Server};
 
 /// One request, taken apart.
 #[derive(Debug)]
@@ -261,34 +264,73 @@ fn the_same_kind_of_answer_is_no_news() {
     assert_eq!(queue.counts().0.rejected, 2);
 }
 
+/// Gives the same answer all the time, and tells of each request.
+fn always(listener: &TcpListener, answer: String) -> mpsc::Receiver<()> {
+    let listener = listener.try_clone().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while read(&mut stream).is_some() {
+            stream.write_all(answer.as_bytes()).unwrap();
+            let _ = sender.send(());
+        }
+    });
+    receiver
+}
+
+fn with_name(played: &Played) -> Influx {
+    let server = Server::parse("influx+http://there:1/?db=lb")
+        .unwrap()
+        .unwrap();
+    let mut influx = Influx::open(server).unwrap();
+    influx.client = Client::new(Agent::new_with_defaults().config().clone(), played.name());
+    influx
+}
+
 #[test]
 fn a_name_that_moved_is_followed_although_the_connection_still_works() {
-    let listeners = [listen(), listen()];
     let played = Played::default();
-    let mut influx = open("influx+http://there:1/?db=lb", &listeners[0]);
-    influx.name = played.name();
+    let mut influx = with_name(&played);
     let queue = Queue::alone();
     let mut served = Vec::new();
-    for listener in &listeners {
+    for listener in [listen(), listen()] {
         played.answer(Some(listener.local_addr().unwrap()));
         queue.reopen();
-        let listener = listener.try_clone().unwrap();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            while read(&mut stream).is_some() {
-                stream.write_all(OK.as_bytes()).unwrap();
-                let _ = sender.send(());
-            }
-        });
-        let begin = std::time::Instant::now();
-        while receiver.try_recv().is_err() {
+        let requests = always(&listener, OK.into());
+        let begin = Instant::now();
+        while requests.try_recv().is_err() {
             influx.write(b"a b=1i 1\n", &queue).unwrap();
             assert!(begin.elapsed().as_secs() < 60, "nothing came");
         }
-        served.push(receiver);
+        served.push(requests);
     }
     assert_eq!(queue.counts().0.retries, 0);
+    // A lookup that fails changes nothing.
+    played.answer(None);
+    queue.reopen();
+    for _ in 0..100 {
+        influx.write(b"a b=1i 1\n", &queue).unwrap();
+    }
+    assert_eq!(queue.counts().0.retries, 0);
+}
+
+#[test]
+fn a_name_that_moved_is_followed_while_the_former_server_puts_lines_off() {
+    let played = Played::default();
+    let mut influx = with_name(&played);
+    let queue = Queue::alone();
+    let [former, new] = [listen(), listen()];
+    played.answer(Some(former.local_addr().unwrap()));
+    let busy = always(&former, answer("503 Busy", "", ""));
+    let taken = always(&new, OK.into());
+    thread::scope(|scope| {
+        scope.spawn(|| influx.write(b"a b=1i 1\n", &queue).unwrap());
+        busy.recv().unwrap();
+        played.answer(Some(new.local_addr().unwrap()));
+        queue.reopen();
+        taken.recv().unwrap();
+    });
+    assert_eq!(queue.counts().0.written, 1);
 }
 
 #[test]
