@@ -328,8 +328,8 @@ impl Influx {
         let how = match (rejected, uncertain) {
             (0, 0) => return self.trouble.is_over(&self.server),
             (_, 0) => "rejected",
-            (0, _) => "rejected or taken, which the answer does not say",
-            _ => "rejected, or some of them taken, which the answer does not say",
+            (0, _) => "perhaps rejected (the answer does not say)",
+            _ => "rejected, some of them perhaps",
         };
         self.trouble
             .loses(&self.server, rejected + uncertain, how, cause);

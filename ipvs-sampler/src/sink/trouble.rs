@@ -7,6 +7,8 @@ use std::{
 
 /// Losses that come again within so long are one trouble: there may be good batches in between.
 const QUIET: Duration = Duration::from_secs(60);
+/// So many kinds of losses are told apart at once. Servers may answer in turns.
+const MOST_KINDS: usize = 8;
 
 /// Why lines are not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +33,12 @@ impl From<String> for Cause {
 pub(super) struct Trouble {
     /// Lines wait, because of this.
     waiting: Option<String>,
-    losing: Option<Losing>,
+    /// One for each kind, the one that was said last at the end.
+    losing: Vec<Losing>,
 }
 
 struct Losing {
     kind: String,
-    how: &'static str,
     lines: u64,
     last: Instant,
 }
@@ -59,18 +61,24 @@ impl Trouble {
         how: &'static str,
         cause: impl Into<Cause>,
     ) {
+        // Whatever it waited for has come to an end, if not to a good one.
+        self.waiting = None;
         let Cause { words, kind } = cause.into();
         let kind = format!("{how}: {kind}");
-        let before = self.losing.take().filter(|losing| losing.kind == kind);
-        if before.is_none() {
-            log::warn!(
-                "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further ones"
-            );
+        if let Some(losing) = self.losing.iter_mut().find(|losing| losing.kind == kind) {
+            losing.lines += lines;
+            losing.last = Instant::now();
+            return;
         }
-        self.losing = Some(Losing {
+        log::warn!(
+            "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further ones"
+        );
+        if self.losing.len() == MOST_KINDS {
+            self.losing.remove(0);
+        }
+        self.losing.push(Losing {
             kind,
-            how,
-            lines: lines + before.map_or(0, |losing| losing.lines),
+            lines,
             last: Instant::now(),
         });
     }
@@ -81,45 +89,57 @@ impl Trouble {
             log::info!("{output}: lines are taken again");
         }
         let is_quiet = |losing: &mut Losing| losing.last.elapsed() >= QUIET;
-        if let Some(Losing { how, lines, .. }) = self.losing.take_if(is_quiet) {
-            log::info!("{output}: no lines {how} for a minute; {lines} were before");
+        for Losing { kind, lines, .. } in self.losing.extract_if(.., is_quiet) {
+            log::info!("{output}: no more lines {kind}; {lines} were lost");
         }
     }
 
-    /// Why lines were lost last.
+    /// Why lines were lost, each kind once.
     #[cfg(test)]
-    pub(super) fn losing(&self) -> Option<&str> {
-        self.losing.as_ref().map(|losing| losing.kind.as_str())
+    pub(super) fn losing(&self) -> Vec<&str> {
+        self.losing
+            .iter()
+            .map(|losing| losing.kind.as_str())
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Trouble;
+    use super::{MOST_KINDS, Trouble};
 
     #[test]
-    fn a_loss_between_good_batches_goes_on_until_it_is_another() {
+    fn losses_between_good_batches_and_in_turns_are_said_once() {
         let mut trouble = Trouble::default();
-        for _ in 0..3 {
-            trouble.loses(&"output", 2, "rejected", "a conflict".to_owned());
+        for cause in ["one", "other", "one", "other"] {
+            trouble.loses(&"output", 2, "rejected", cause.to_owned());
             trouble.is_over(&"output");
         }
-        let losing = trouble.losing.as_ref().unwrap();
-        assert_eq!(losing.lines, 6);
-        trouble.loses(&"output", 1, "rejected", "another conflict".to_owned());
-        let losing = trouble.losing.as_ref().unwrap();
-        assert_eq!(
-            (losing.kind.as_str(), losing.lines),
-            ("rejected: another conflict", 1)
-        );
+        assert_eq!(trouble.losing(), ["rejected: one", "rejected: other"]);
+        let lines = trouble.losing.iter().map(|losing| losing.lines);
+        assert_eq!(lines.collect::<Vec<_>>(), [4, 4]);
     }
 
     #[test]
-    fn waiting_ends_with_the_first_lines_that_are_taken() {
+    fn kinds_do_not_pile_up() {
         let mut trouble = Trouble::default();
-        trouble.waits(&"output", "refused".to_owned());
-        assert_eq!(trouble.waiting.as_deref(), Some("refused"));
-        trouble.is_over(&"output");
-        assert_eq!(trouble.waiting, None);
+        for number in 0..100 {
+            trouble.loses(&"output", 1, "dropped", number.to_string());
+        }
+        assert_eq!(trouble.losing.len(), MOST_KINDS);
+    }
+
+    #[test]
+    fn waiting_ends_with_the_first_lines_that_are_taken_or_lost() {
+        let mut trouble = Trouble::default();
+        for end in [true, false] {
+            trouble.waits(&"output", "refused".to_owned());
+            assert_eq!(trouble.waiting.as_deref(), Some("refused"));
+            match end {
+                true => trouble.is_over(&"output"),
+                false => trouble.loses(&"output", 1, "rejected", "bad".to_owned()),
+            }
+            assert_eq!(trouble.waiting, None);
+        }
     }
 }
