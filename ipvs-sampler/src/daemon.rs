@@ -166,9 +166,9 @@ impl Daemon {
             }
             let resolution = resolution(&self.samplers);
             self.schedule.set_resolution(resolution);
-            if let Some(pages) = self.sinks.pages() {
-                pages.set_period(resolution.unwrap_or(self.options.interval));
-            }
+            let period = resolution.unwrap_or(self.options.interval);
+            self.sinks
+                .ticked(period, self.samplers.iter().map(Sampler::mode_name));
             deadline = self.schedule.next(now.wall);
             match self.wait(events, &mut deadline).await? {
                 Event::Tick => due = self.schedule.due(Moment::now().wall),

@@ -223,6 +223,12 @@ impl Sampler {
         )
     }
 
+    /// How connections are known, in one word.
+    #[must_use]
+    pub fn mode_name(&self) -> &'static str {
+        self.mode.name()
+    }
+
     /// Takes over what can be changed while it runs.
     pub fn reconfigure(&mut self, options: &Run) {
         self.encoder.style = tag_style(&options.tags, further_tags(options), &self.namespace);

@@ -115,7 +115,7 @@ fn an_output_that_fails_has_its_exit_code() {
     let ended = sampler::output("run --interval 100ms --count 3 --output file:/dev/full");
     let messages = String::from_utf8(ended.stderr).expect("text");
     assert_eq!(ended.status.code(), Some(0), "{messages}");
-    assert!(messages.contains("lines are dropped"), "{messages}");
+    assert!(messages.contains(" lines dropped: "), "{messages}");
 }
 
 #[test]

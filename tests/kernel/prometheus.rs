@@ -417,3 +417,15 @@ fn an_address_that_is_taken_ends_the_program() {
         "{messages}"
     );
 }
+
+#[test]
+fn health_says_the_mode_without_a_page() {
+    network::ready();
+    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    let sampler = Sampler::live(SCRAPED);
+    let (head, body) = metrics::ask(PORT, "/healthz", "*/*");
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    assert!(body.starts_with("ticking, mode live, "), "{body}");
+    let ended = sampler.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.messages);
+}

@@ -1,7 +1,8 @@
 //! InfluxDB 1 has every point with every field in its type.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
+use ipvs_sampler::sink::{Counts, Sinks};
 use serde_json::Value;
 
 use crate::{
@@ -108,8 +109,7 @@ fn every_point_arrives_with_every_type_compressed_or_not() {
     assert_eq!(written.len(), 6 + 18 + 2);
     for gzip in ["on", "off"] {
         let database = format!("lb_{gzip}");
-        let create = format!("CREATE DATABASE {database}");
-        server.post(&format!("/query?q={}", encoded(&create)));
+        create(&server, &database);
         let target = format!(
             "influx+http://127.0.0.1:{}/?db={database}&gzip={gzip}",
             server.port
@@ -133,4 +133,62 @@ fn every_point_arrives_with_every_type_compressed_or_not() {
             assert_eq!(found, expected, "{measurement}");
         }
     }
+}
+
+/// Sends lines to a database with this name; what became of them.
+fn send(server: &Server, database: &str, lines: &str) -> Counts {
+    let target = format!("influx+http://127.0.0.1:{}/?db={database}", server.port);
+    let sinks = Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
+    sinks.push(&mut lines.as_bytes().to_vec());
+    sinks.close(Duration::from_secs(60)).expect("closing");
+    let report = sinks.reports().next().expect("a report");
+    report.counts
+}
+
+fn create(server: &Server, database: &str) {
+    let create = format!("CREATE DATABASE {database}");
+    server.post(&format!("/query?q={}", encoded(&create)));
+}
+
+#[test]
+fn what_it_rejects_is_counted_as_it_says_and_stored_otherwise() {
+    let server = start();
+    create(&server, "lb");
+    let counts = send(&server, "lb", "m,t=a v=1i 1\n");
+    assert_eq!((counts.written, counts.settled()), (1, 1));
+    // Another type in two of four lines.
+    let conflict = "m,t=a v=2i 2\nm,t=a v=\"a lines_dropped=0i, dropped=7\" 3\nm,t=a v=\"b\" 4\nm,t=a v=5i 5\n";
+    let counts = send(&server, "lb", conflict);
+    assert_eq!(
+        (counts.written, counts.rejected, counts.uncertain),
+        (2, 2, 0)
+    );
+    // Three of four that cannot be parsed.
+    let bad = "m,t=a lines_dropped=x 6\nm,t=a v= 7\nm,t v=8i 8\nm,t=a v=9i 9\n";
+    let counts = send(&server, "lb", bad);
+    assert_eq!(
+        (counts.written, counts.rejected, counts.uncertain),
+        (1, 3, 0)
+    );
+    // All of two.
+    let counts = send(&server, "lb", "m,t=a lines_dropped=x 10\nm,t=a v= 11\n");
+    assert_eq!(
+        (counts.written, counts.rejected, counts.uncertain),
+        (0, 2, 0)
+    );
+    assert_eq!(points(&server, "lb").len(), 4);
+}
+
+#[test]
+fn a_database_that_is_created_later_gets_what_waited() {
+    let server = start();
+    let target = format!("influx+http://127.0.0.1:{}/?db=later", server.port);
+    let sinks = Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
+    sinks.push(&mut b"m,t=a v=1i 1\nm,t=a v=2i 2\n".to_vec());
+    let counts = || sinks.reports().next().expect("a report").counts;
+    server::eventually("it was refused", || (counts().retries > 0).then_some(()));
+    assert_eq!(counts().settled(), 0);
+    create(&server, "later");
+    server::eventually("it is taken", || (counts().written == 2).then_some(()));
+    assert_eq!(points(&server, "later").len(), 2);
 }

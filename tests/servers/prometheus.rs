@@ -220,7 +220,7 @@ fn prometheus_prefers_openmetrics_and_gets_it() {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connecting");
             write!(
                 stream,
-                "GET /metrics HTTP/1.1\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+                "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
             )
             .expect("asking");
             let mut answer = Vec::new();

@@ -121,7 +121,7 @@ pub(crate) fn with_report<T>(work: impl FnOnce(&Health, &Report<'_>) -> T) -> T 
     health.ticks = 77;
     health.dumps = 7;
     health.ended.work.p99 = 1_234_567;
-    let mode = Mode::Events(r#"it said "no", \ and more"#.into());
+    let mode = Mode::Events(r#"it said "no", \ and more"#);
     let report = Report {
         mode: &mode,
         services: 6,
@@ -143,8 +143,16 @@ pub(crate) fn output() -> sink::Report<'static> {
             written: 5,
             dropped: 6,
             rejected: 7,
+            uncertain: 11,
             retries: 8,
-            refused: Some(9),
+            requests: Some(sink::Requests {
+                refused: 9,
+                abandoned: 12,
+            }),
+            deleted: Some(sink::Deleted {
+                files: 13,
+                bytes: 14,
+            }),
         },
         waiting: 10,
     }

@@ -257,9 +257,19 @@ pub const BUILD_INFO: (&str, &str) = ("build_info", "version of ipvs-sampler");
 /// The fields of `ipvs_sampler_output`, in the order of [`sampler::output_fields`].
 pub const OUTPUT: [(&str, Metric, &str); sampler::OUTPUT_FIELDS] = [
     (
+        "bytes_deleted",
+        Counter("bytes_deleted"),
+        "bytes of former files that rotation deleted",
+    ),
+    (
         "bytes_waiting",
         Gauge("bytes_waiting", All),
         "bytes in the queue",
+    ),
+    (
+        "files_deleted",
+        Counter("files_deleted"),
+        "former files that rotation deleted",
     ),
     (
         "lines_dropped",
@@ -277,9 +287,19 @@ pub const OUTPUT: [(&str, Metric, &str); sampler::OUTPUT_FIELDS] = [
         "lines that the other side refused for good",
     ),
     (
+        "lines_uncertain",
+        Counter("lines_uncertain"),
+        "lines that the other side took or refused: its answer does not say which",
+    ),
+    (
         "lines_written",
         Counter("lines_written"),
         "lines, or samples of a page, that the other side has taken",
+    ),
+    (
+        "requests_abandoned",
+        Counter("requests_abandoned"),
+        "requests whose client left before it had the whole page",
     ),
     (
         "requests_refused",
@@ -289,7 +309,7 @@ pub const OUTPUT: [(&str, Metric, &str); sampler::OUTPUT_FIELDS] = [
     (
         "retries",
         Counter("retries"),
-        "connections made anew and requests repeated",
+        "connections made again and requests repeated",
     ),
 ];
 

@@ -97,7 +97,7 @@ pub const OUTPUT_MEASUREMENT: &str = "ipvs_sampler_output";
 pub const OUTPUT_TAG: &str = "output";
 
 /// How many fields it has, as [`FIELDS`].
-pub const OUTPUT_FIELDS: usize = 7;
+pub const OUTPUT_FIELDS: usize = 11;
 
 /// The fields about one output, sorted by name. Counts are since the start.
 #[must_use]
@@ -107,17 +107,36 @@ pub fn output_fields(report: &sink::Report<'_>) -> [(&'static str, Value<'static
         written,
         dropped,
         rejected,
+        uncertain,
         retries,
-        refused,
+        requests,
+        deleted,
     } = report.counts;
+    let number = Value::Unsigned;
     [
-        ("bytes_waiting", Value::Unsigned(report.waiting as u64)),
-        ("lines_dropped", Value::Unsigned(dropped)),
-        ("lines_queued", Value::Unsigned(queued)),
-        ("lines_rejected", Value::Unsigned(rejected)),
-        ("lines_written", Value::Unsigned(written)),
-        ("requests_refused", optional(refused)),
-        ("retries", Value::Unsigned(retries)),
+        (
+            "bytes_deleted",
+            optional(deleted.map(|deleted| deleted.bytes)),
+        ),
+        ("bytes_waiting", number(report.waiting as u64)),
+        (
+            "files_deleted",
+            optional(deleted.map(|deleted| deleted.files)),
+        ),
+        ("lines_dropped", number(dropped)),
+        ("lines_queued", number(queued)),
+        ("lines_rejected", number(rejected)),
+        ("lines_uncertain", number(uncertain)),
+        ("lines_written", number(written)),
+        (
+            "requests_abandoned",
+            optional(requests.map(|requests| requests.abandoned)),
+        ),
+        (
+            "requests_refused",
+            optional(requests.map(|requests| requests.refused)),
+        ),
+        ("retries", number(retries)),
     ]
 }
 

@@ -1,16 +1,34 @@
 //! Datagrams over UDP or a Unix socket: whole lines, as many as fit into one.
 
-use std::{io, net::UdpSocket, os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    os::{fd::AsFd, unix::net::UnixDatagram},
+    path::PathBuf,
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size},
+};
 
 use super::{
     Output,
+    link::{End, Link, Way},
+    name::Name,
     queue::{Queue, lines},
+    retry::half,
+    trouble::Trouble,
 };
 
 /// Most bytes of a UDP datagram: what an Ethernet frame carries without fragments, tunnels included.
 const UDP_BYTES: usize = 1400;
-/// Most bytes of a datagram on a Unix socket; the kernel's default buffer takes several of them.
+/// Most bytes of a datagram on a Unix socket.
 const UNIX_BYTES: usize = 60_000;
+/// The buffer for sending: several datagrams, with what the kernel counts on top of them. It limits a single
+/// datagram, too (unix_dgram_sendmsg, net/unix/af_unix.c).
+const SEND_BUFFER: usize = 4 * UNIX_BYTES;
 /// How long a full receiver is waited for.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -28,26 +46,62 @@ enum Socket {
 
 pub(super) struct Datagrams {
     peer: Peer,
-    socket: Option<Socket>,
-    /// What was said last, so that it is said once.
-    trouble: bool,
+    link: Link<Socket>,
+    /// Most bytes of several lines in one datagram, as far as is known.
+    most_bytes: usize,
+    trouble: Trouble,
 }
 
 impl Datagrams {
     pub(super) fn new(peer: Peer) -> Self {
+        let (way, most_bytes) = match &peer {
+            Peer::Udp(address) => (Way::Name(Name::new(address)), UDP_BYTES),
+            Peer::Unix(path) => (Way::Path(path.clone()), UNIX_BYTES),
+        };
         Self {
             peer,
-            socket: None,
-            trouble: false,
+            link: Link::new(way),
+            most_bytes,
+            trouble: Trouble::default(),
         }
     }
 
-    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        let socket = match &mut self.socket {
-            Some(socket) => socket,
-            none => none.insert(self.peer.connect()?),
-        };
-        let sent = match socket {
+    /// Sends a piece, or its halves when it is too long for the socket.
+    fn send(&mut self, piece: &[u8], queue: &Queue, lost: &mut Lost) {
+        match self.send_whole(piece, queue) {
+            Ok(()) => queue.written(lines(piece)),
+            Err(error) => match half(piece).filter(|_| is_too_long(&error)) {
+                Some(middle) => {
+                    // The next ones need not be found too long first.
+                    self.most_bytes = self.most_bytes.min(piece.len() / 2);
+                    let (first, second) = piece.split_at(middle);
+                    self.send(first, queue, lost);
+                    self.send(second, queue, lost);
+                }
+                None => lost.add(piece, error),
+            },
+        }
+    }
+
+    /// A refused datagram is sent once more from another socket: the refusal is about one before, or about a
+    /// receiver that is another one by now.
+    fn send_whole(&mut self, datagram: &[u8], queue: &Queue) -> io::Result<()> {
+        let had_socket = self.link.open().is_some();
+        match self.try_to_send(datagram, queue) {
+            Err(error) if !is_too_long(&error) => {
+                self.link.close();
+                if !had_socket {
+                    return Err(error);
+                }
+                self.link.follow(&self.peer, true);
+                self.try_to_send(datagram, queue)
+            }
+            other => other,
+        }
+    }
+
+    fn try_to_send(&mut self, datagram: &[u8], queue: &Queue) -> io::Result<()> {
+        let sent = match self.link.get(queue, Socket::make)? {
             Socket::Udp(socket) => socket.send(datagram),
             Socket::Unix(socket) => socket.send(datagram),
         };
@@ -56,86 +110,97 @@ impl Datagrams {
 }
 
 impl Output for Datagrams {
-    /// What nobody takes is given up: there is no telling later. A refused one is tried once more, for
-    /// the refusal is about one before, or about a socket that is another one by now.
+    /// What nobody takes is given up: there is no telling later.
     fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
-        let mut trouble = None;
-        for datagram in split(batch, self.peer.most_bytes()) {
+        self.link.follow(&self.peer, queue.wants_reopening());
+        let mut lost = Lost::default();
+        let mut rest = batch;
+        while let Some(piece) = next_piece(&mut rest, self.most_bytes) {
             // Nobody to connect to, or no time left: nor will there be for the rest.
-            if trouble.is_some() && (self.socket.is_none() || queue.closing()) {
-                queue.dropped(lines(datagram));
-                continue;
-            }
-            let sent = self.send(datagram).or_else(|_| {
-                self.socket = None;
-                self.send(datagram)
-            });
-            match sent {
-                Ok(()) => queue.written(lines(datagram)),
-                Err(error) => {
-                    queue.dropped(lines(datagram));
-                    trouble = Some(error);
+            match lost.error {
+                Some(_) if self.link.open().is_none() || queue.closing() => {
+                    lost.lines += lines(piece);
                 }
+                _ => self.send(piece, queue, &mut lost),
             }
         }
-        if let (Some(error), false) = (&trouble, self.trouble) {
-            log::warn!("{}: lines are dropped: {error}", self.peer);
+        queue.dropped(lost.lines);
+        match lost.error {
+            None => self.trouble.is_over(&self.peer),
+            Some(error) => {
+                let cause = error.to_string();
+                self.trouble.loses(&self.peer, lost.lines, "dropped", cause);
+            }
         }
-        if trouble.is_none() && self.trouble {
-            log::info!("{}: lines are taken again", self.peer);
-        }
-        self.trouble = trouble.is_some();
         Ok(())
     }
 }
 
-/// Pieces of whole lines that fit; a line that does not is a piece by itself.
-fn split(batch: &[u8], most_bytes: usize) -> impl Iterator<Item = &[u8]> {
-    let mut rest = batch;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let within = &rest[..rest.len().min(most_bytes)];
-        let newline = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'\n');
-        let end = within
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .or_else(|| newline(rest))
-            .map_or(rest.len(), |at| at + 1);
-        let (piece, after) = rest.split_at(end);
-        rest = after;
-        Some(piece)
-    })
+/// What a batch has lost, and to what.
+#[derive(Default)]
+struct Lost {
+    lines: u64,
+    error: Option<io::Error>,
 }
 
-impl Peer {
-    fn connect(&self) -> io::Result<Socket> {
-        match self {
-            Self::Udp(address) => {
-                let local = |any| UdpSocket::bind((any, 0));
-                let v4 = local(std::net::IpAddr::from([0_u8; 4]))?;
-                if v4.connect(address).is_ok() {
-                    return Ok(Socket::Udp(v4));
-                }
-                let v6 = local(std::net::IpAddr::from([0_u16; 8]))?;
-                v6.connect(address)?;
-                Ok(Socket::Udp(v6))
+impl Lost {
+    fn add(&mut self, piece: &[u8], error: io::Error) {
+        self.lines += lines(piece);
+        self.error = Some(error);
+    }
+}
+
+fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error())
+}
+
+/// Takes whole lines off `rest`, as many as fit; a line that does not fit is a piece by itself.
+fn next_piece<'a>(rest: &mut &'a [u8], most_bytes: usize) -> Option<&'a [u8]> {
+    if rest.is_empty() {
+        return None;
+    }
+    let within = &rest[..rest.len().min(most_bytes)];
+    let is_newline = |byte: &u8| *byte == b'\n';
+    let end = within
+        .iter()
+        .rposition(is_newline)
+        .or_else(|| rest.iter().position(is_newline))
+        .map_or(rest.len(), |at| at + 1);
+    let (piece, after) = rest.split_at(end);
+    *rest = after;
+    Some(piece)
+}
+
+impl Socket {
+    fn make(end: End<'_>) -> io::Result<Self> {
+        match end {
+            End::Address(address) => {
+                let any = match address {
+                    SocketAddr::V4(_) => IpAddr::from([0_u8; 4]),
+                    SocketAddr::V6(_) => IpAddr::from([0_u16; 8]),
+                };
+                let socket = UdpSocket::bind((any, 0))?;
+                socket.connect(address)?;
+                widen(&socket);
+                Ok(Self::Udp(socket))
             }
-            Self::Unix(path) => {
+            End::Path(path) => {
                 let socket = UnixDatagram::unbound()?;
                 socket.connect(path)?;
                 socket.set_write_timeout(Some(PATIENCE))?;
-                Ok(Socket::Unix(socket))
+                widen(&socket);
+                Ok(Self::Unix(socket))
             }
         }
     }
+}
 
-    const fn most_bytes(&self) -> usize {
-        match self {
-            Self::Udp(_) => UDP_BYTES,
-            Self::Unix(_) => UNIX_BYTES,
-        }
+/// Makes room for sending where there is less. Where net.core.wmem_max does not allow that, datagrams become
+/// smaller.
+fn widen(socket: impl AsFd) {
+    // The kernel doubles what is set, and tells the double (sock_setsockopt, net/core/sock.c).
+    if socket_send_buffer_size(&socket).is_ok_and(|size| size < 2 * SEND_BUFFER) {
+        let _ = set_socket_send_buffer_size(&socket, SEND_BUFFER);
     }
 }
 
@@ -150,13 +215,25 @@ impl std::fmt::Display for Peer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
+    use std::{
+        net::UdpSocket,
+        os::unix::net::UnixDatagram,
+        time::{Duration, Instant},
+    };
 
-    use super::{Datagrams, Output as _, Peer, Queue, split};
+    use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
+
+    use super::{
+        super::name::tests::Played, Datagrams, Link, Output as _, Peer, Queue, Way, next_piece,
+        widen,
+    };
 
     #[test]
     fn pieces_are_whole_lines() {
-        let pieces = |text: &'static str, most| split(text.as_bytes(), most).collect::<Vec<_>>();
+        let pieces = |text: &'static str, most| {
+            let mut rest = text.as_bytes();
+            std::iter::from_fn(|| next_piece(&mut rest, most)).collect::<Vec<_>>()
+        };
         assert_eq!(pieces("a\nbb\nccc\n", 5), [&b"a\nbb\n"[..], b"ccc\n"]);
         assert_eq!(pieces("toolong\nb\n", 4), [&b"toolong\n"[..], b"b\n"]);
         assert_eq!(pieces("no end", 4), [&b"no end"[..]]);
@@ -181,10 +258,101 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_counted() {
+    fn a_line_longer_than_a_frame_is_sent_whole() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = receiver.local_addr().unwrap().to_string();
+        let mut datagrams = Datagrams::new(Peer::Udp(address));
+        let line = format!("{}\n", "x".repeat(5000));
+        datagrams.write(line.as_bytes(), &Queue::alone()).unwrap();
+        let mut buffer = [0; 10_000];
+        assert_eq!(receiver.recv(&mut buffer).unwrap(), line.len());
+    }
+
+    /// Datagrams to a socket in the file system, whose own buffer takes no datagram of `too_long` bytes.
+    fn small(name: &str, too_long: usize) -> (Datagrams, UnixDatagram) {
+        let path = std::env::temp_dir().join(format!("ipvs-sampler-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        let mut datagrams = Datagrams::new(Peer::Unix(path.clone()));
+        datagrams.write(b"first\n", &Queue::alone()).unwrap();
+        receiver.recv(&mut [0; 100]).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let Some(super::Socket::Unix(socket)) = datagrams.link.open() else {
+            panic!("no socket");
+        };
+        set_socket_send_buffer_size(socket, 1).unwrap();
+        let error = socket.send(&vec![b'x'; too_long]).unwrap_err();
+        assert!(super::is_too_long(&error), "{error}");
+        (datagrams, receiver)
+    }
+
+    #[test]
+    fn what_is_too_long_for_the_socket_goes_in_smaller_datagrams() {
+        let (mut datagrams, receiver) = small("split", 20_000);
+        let queue = Queue::alone();
+        let lines: String = (0..2000).map(|number| format!("{number:09}\n")).collect();
+        let long = format!("{}\n", "x".repeat(30_000));
+        let writing = std::thread::spawn(move || {
+            let batch = [lines.as_str(), &long, &lines].concat();
+            // A receiver's queue has few places by default; whoever is full is waited for 200 ms.
+            datagrams.write(batch.as_bytes(), &queue).unwrap();
+            (queue.counts().0, lines.repeat(2))
+        });
+        receiver
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        let mut text = String::new();
+        let mut buffer = vec![0; 100_000];
+        while text.len() < 2 * 20_000 {
+            let length = receiver.recv(&mut buffer).unwrap();
+            text.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        }
+        let (counts, sent) = writing.join().unwrap();
+        assert_eq!((counts.written, counts.dropped), (4000, 1));
+        assert!(text == sent);
+    }
+
+    #[test]
+    fn a_buffer_for_sending_is_made_large_enough() {
+        let (socket, _other) = UnixDatagram::pair().unwrap();
+        set_socket_send_buffer_size(&socket, 4096).unwrap();
+        widen(&socket);
+        let most = std::fs::read_to_string("/proc/sys/net/core/wmem_max").unwrap();
+        let most: usize = most.trim().parse().unwrap();
+        let size = socket_send_buffer_size(&socket).unwrap();
+        assert_eq!(size, 2 * super::SEND_BUFFER.min(most));
+    }
+
+    #[test]
+    fn a_name_that_moved_is_followed_after_a_reload() {
+        let receivers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let played = Played::default();
+        let queue = Queue::alone();
+        let mut datagrams = Datagrams::new(Peer::Udp("there:1".into()));
+        datagrams.link = Link::new(Way::Name(played.name()));
+        for receiver in &receivers {
+            // The former receiver is still there, and takes what is sent to it.
+            played.answer(Some(receiver.local_addr().unwrap()));
+            queue.reopen();
+            receiver.set_nonblocking(true).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while receiver.recv(&mut [0; 100]).is_err() {
+                datagrams.write(b"line\n", &queue).unwrap();
+                assert!(Instant::now() < deadline, "nothing came");
+            }
+        }
+        assert_eq!(queue.counts().0.dropped, 0);
+    }
+
+    #[test]
+    fn nobody_there_is_counted_and_said() {
         let queue = Queue::alone();
         let mut datagrams = Datagrams::new(Peer::Unix("/nowhere/at/all".into()));
         datagrams.write(b"one\ntwo\n", &queue).unwrap();
         assert_eq!(queue.counts().0.dropped, 2);
+        assert_eq!(
+            datagrams.trouble.losing(),
+            ["dropped: No such file or directory (os error 2)"]
+        );
     }
 }

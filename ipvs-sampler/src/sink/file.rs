@@ -1,5 +1,6 @@
 //! A file, appended to; with a limit, one after the other.
 
+mod former;
 mod rotation;
 
 use std::{
@@ -16,8 +17,9 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use zstd::bulk::Compressor;
 
 use super::{
-    Gather, Output,
+    Deleted, Gather, Output,
     queue::{Queue, lines},
+    trouble::Trouble,
 };
 
 /// The library's own default: nine times smaller at some 400 MB/s of line protocol.
@@ -68,34 +70,24 @@ impl std::fmt::Display for Place {
 }
 
 pub(super) struct File {
-    path: PathBuf,
-    rotation: Rotation,
+    room: Room,
     /// With the last frame.
     compressor: Option<(Compressor<'static>, Vec<u8>)>,
     /// `None` after it could not be opened anew.
     file: Option<fs::File>,
-    /// What stands in the way of lines, and of making room for them.
-    writing: Trouble,
-    rotating: Trouble,
+    trouble: Trouble,
 }
 
-/// What was said last, so that it is said once.
-#[derive(Default)]
-struct Trouble(Option<String>);
-
-impl Trouble {
-    /// Takes in how it went this time.
-    fn say(&mut self, path: &Path, outcome: &io::Result<()>, bad: &str, good: &str) {
-        let trouble = outcome.as_ref().err().map(io::Error::to_string);
-        if trouble != self.0 {
-            let path = path.display();
-            match &trouble {
-                Some(error) => log::warn!("{path}: {bad}: {error}"),
-                None => log::info!("{path}: {good}"),
-            }
-            self.0 = trouble;
-        }
-    }
+/// Makes room for a file.
+struct Room {
+    path: PathBuf,
+    rotation: Rotation,
+    /// Why there is none, as it was said.
+    trouble: Option<String>,
+    /// Former files that were deleted and are not yet counted.
+    deleted: Deleted,
+    /// It was said that there are such.
+    is_deleting: bool,
 }
 
 impl File {
@@ -116,10 +108,14 @@ impl File {
         let mut opened = Self {
             file: Some(file),
             compressor: place.zstd.then(compressor).transpose()?,
-            path,
-            rotation: place.rotation,
-            writing: Trouble::default(),
-            rotating: Trouble::default(),
+            room: Room {
+                path,
+                rotation: place.rotation,
+                trouble: None,
+                deleted: Deleted::default(),
+                is_deleting: false,
+            },
+            trouble: Trouble::default(),
         };
         if metadata.is_file() && metadata.len() > 0 {
             opened.go_on_from_a_crash()?;
@@ -132,9 +128,9 @@ impl File {
     fn go_on_from_a_crash(&mut self) -> io::Result<()> {
         if self.compressor.is_some() {
             self.file = None;
-            rotate(&self.rotation, &self.path, &mut self.rotating);
+            self.room.make();
         } else if let Some(file) = &mut self.file
-            && last_byte(&self.path).is_ok_and(|byte| byte != b'\n')
+            && last_byte(&self.room.path).is_ok_and(|byte| byte != b'\n')
         {
             file.write_all(b"\n")?;
         }
@@ -152,15 +148,15 @@ impl File {
             None => batch,
         };
         if let Some(file) = &self.file
-            && self.rotation.is_due(&file.metadata()?, bytes.len())
+            && self.room.rotation.is_due(&file.metadata()?, bytes.len())
         {
             // Whatever comes of it: what is of that name then takes the lines.
             self.file = None;
-            rotate(&self.rotation, &self.path, &mut self.rotating);
+            self.room.make();
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(open(&self.path)?),
+            none => none.insert(open(&self.room.path)?),
         };
         let length = file.metadata().ok().filter(fs::Metadata::is_file);
         let written = file.write_all(bytes).and_then(|()| file.flush());
@@ -172,21 +168,35 @@ impl File {
     }
 }
 
+impl Room {
+    /// Moves the file away, and says what comes of it.
+    fn make(&mut self) {
+        let (path, keep) = (self.path.display(), self.rotation.keep());
+        let made = former::make_room(&self.path, keep, rotation::now(), &mut self.deleted);
+        if self.deleted.files > 0 && !std::mem::replace(&mut self.is_deleting, true) {
+            log::info!(
+                "{path}: the oldest former files are deleted from now on, since keep={}; \
+                 ipvs_sampler_output counts them",
+                keep.unwrap_or_default()
+            );
+        }
+        let trouble = made.err().map(|error| error.to_string());
+        if trouble != self.trouble {
+            match &trouble {
+                Some(error) => log::warn!("{path}: rotation fails, files stay longer: {error}"),
+                None => log::info!("{path}: rotation works again"),
+            }
+            self.trouble = trouble;
+        }
+    }
+}
+
 fn last_byte(path: &Path) -> io::Result<u8> {
     let mut file = fs::File::open(path)?;
     file.seek(SeekFrom::End(-1))?;
     let mut byte = [0];
     file.read_exact(&mut byte)?;
     Ok(byte[0])
-}
-
-fn rotate(rotation: &Rotation, path: &Path, trouble: &mut Trouble) {
-    trouble.say(
-        path,
-        &rotation.rotate(path),
-        "rotation does not work, and the file grows on",
-        "rotation works again",
-    );
 }
 
 /// The loop opens outputs: a fifo that nobody reads is to be refused, not waited for.
@@ -206,16 +216,22 @@ impl Output for File {
             self.file = None;
         }
         let written = self.append(batch);
-        match &written {
-            Ok(()) => queue.written(lines(batch)),
-            Err(_) => queue.dropped(lines(batch)),
+        if self.room.rotation.is_wanted() {
+            queue.deleted(std::mem::take(&mut self.room.deleted));
         }
-        self.writing.say(
-            &self.path,
-            &written,
-            "lines are dropped",
-            "lines are written again",
-        );
+        let path = self.room.path.display();
+        match written {
+            Ok(()) => {
+                queue.written(lines(batch));
+                self.trouble.is_over(&path);
+            }
+            Err(error) => {
+                let dropped = lines(batch);
+                queue.dropped(dropped);
+                self.trouble
+                    .loses(&path, dropped, "dropped", error.to_string());
+            }
+        }
         Ok(())
     }
 

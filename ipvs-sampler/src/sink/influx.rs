@@ -1,5 +1,8 @@
 //! The HTTP interfaces for line protocol: InfluxDB 1, 2 and 3, and whoever speaks like them.
 
+mod answer;
+mod client;
+
 use std::{
     fs,
     io::{self, Write as _},
@@ -12,15 +15,19 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use ureq::{
     Agent,
-    http::Uri,
+    http::{Response, Uri},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
 use super::{
     Gather, Output,
+    name::Name,
     queue::{Queue, lines},
     retry::{Verdict, half, pause, verdict},
+    trouble::{Cause, Trouble},
 };
+use answer::{Body, Fate};
+use client::Client;
 
 /// How long a connection may take to be made.
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -31,8 +38,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Most bytes of a request, before they are compressed: some thousands of lines, as InfluxDB's
 /// documentation recommends.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
-/// Of an answer, no more is read.
-const MOST_ANSWER: u64 = 64 * 1024;
+/// A longer answer is not read: what it says of the lines is uncertain. InfluxDB 3 lists each bad line with a
+/// few hundred bytes, and a request has some thousands of lines.
+const MOST_ANSWER: u64 = 8 * 1024 * 1024;
 
 /// Which interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,8 @@ pub(super) struct Server {
     label: String,
     /// The whole address of the interface.
     url: String,
+    /// What of it is looked up.
+    host_and_port: String,
     user: Option<String>,
     /// The token, or the password of `user`.
     secret_file: Option<PathBuf>,
@@ -96,6 +106,13 @@ impl Server {
             version,
             label: label.into(),
             url: String::new(),
+            host_and_port: format!(
+                "{}:{}",
+                authority.host(),
+                authority
+                    .port_u16()
+                    .unwrap_or(if scheme == "https" { 443 } else { 80 })
+            ),
             user: None,
             secret_file: None,
             ca_file: None,
@@ -140,7 +157,7 @@ impl Server {
         Ok(server)
     }
 
-    fn agent(&self) -> io::Result<Agent> {
+    fn client(&self) -> io::Result<Client> {
         let mut tls = TlsConfig::builder();
         if let Some(path) = &self.ca_file {
             let pem = read(path)?;
@@ -164,7 +181,7 @@ impl Server {
             .user_agent(concat!("ipvs-sampler/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECTING))
             .timeout_global(Some(REQUEST));
-        Ok(config.build().into())
+        Ok(Client::new(config.build(), Name::new(&self.host_and_port)))
     }
 
     fn authorization(&self) -> io::Result<Option<String>> {
@@ -214,51 +231,50 @@ impl std::fmt::Display for Server {
 /// The writer to a [`Server`].
 pub(super) struct Influx {
     server: Server,
-    agent: Agent,
+    client: Client,
     authorization: Option<String>,
     /// Reused for the compressed body.
     compressed: Vec<u8>,
     /// Tries in vain since the last answer that was final.
     tries: u32,
-    /// What was said last, so that it is said once.
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
-/// The server's answer.
+/// The server's answer, or the lack of one.
 struct Answer {
     verdict: Verdict,
-    /// In short, for a person.
-    message: String,
+    status: u16,
+    body: Body,
+    cause: Cause,
     retry_after: Option<String>,
 }
 
 impl Influx {
     pub(super) fn open(server: Server) -> io::Result<Self> {
         Ok(Self {
-            agent: server.agent()?,
+            client: server.client()?,
             authorization: server.authorization()?,
             server,
             compressed: Vec::new(),
             tries: 0,
-            trouble: None,
+            trouble: Trouble::default(),
         })
     }
 
     /// Sends some lines until there is a final answer.
     fn send(&mut self, batch: &[u8], queue: &Queue) {
         loop {
+            self.client.follow(&self.server, queue.wants_reopening());
             let answer = self.post(batch);
             match answer.verdict {
                 Verdict::Accepted => {
                     queue.written(lines(batch));
-                    self.say(None);
+                    self.trouble.is_over(&self.server);
                     break;
                 }
-                Verdict::Rejected => {
-                    let rejected = rejected(&answer.message, lines(batch));
-                    queue.rejected(rejected);
-                    queue.written(lines(batch) - rejected);
-                    self.say(Some(&format!("lines are refused: {}", answer.message)));
+                Verdict::Refused => {
+                    let fate = answer.body.fate(answer.status, lines(batch));
+                    self.book(fate, answer.cause, batch, queue);
                     break;
                 }
                 Verdict::TooLarge => match half(batch) {
@@ -267,20 +283,29 @@ impl Influx {
                         return self.send(&batch[middle..], queue);
                     }
                     None => {
-                        queue.rejected(lines(batch));
-                        self.say(Some(&answer.message));
+                        let fate = Fate {
+                            rejected: lines(batch),
+                            uncertain: 0,
+                        };
+                        self.book(fate, answer.cause, batch, queue);
                         break;
                     }
                 },
                 Verdict::Later => {
                     self.tries = self.tries.saturating_add(1);
-                    self.say(Some(&format!("trying again: {}", answer.message)));
+                    let cause = answer.cause;
+                    self.trouble.waits(&self.server, cause.clone());
                     // As good as chance: no two senders have batches of the same length.
                     let jitter = batch.len() as u8;
                     let pause = pause(self.tries, answer.retry_after.as_deref(), jitter);
                     if !queue.pause(pause) {
-                        return queue.dropped(lines(batch));
+                        queue.dropped(lines(batch));
+                        let cause = format!("the end came first: {}", cause.words);
+                        return self
+                            .trouble
+                            .loses(&self.server, lines(batch), "dropped", cause);
                     }
+                    queue.retried();
                     // The token may have been changed meanwhile.
                     if let Ok(authorization) = self.server.authorization() {
                         self.authorization = authorization;
@@ -291,9 +316,57 @@ impl Influx {
         self.tries = 0;
     }
 
+    /// Counts the lines of a request that was refused, in part or as a whole.
+    fn book(&mut self, fate: Fate, cause: Cause, batch: &[u8], queue: &Queue) {
+        let Fate {
+            rejected,
+            uncertain,
+        } = fate;
+        queue.rejected(rejected);
+        queue.uncertain(uncertain);
+        queue.written(lines(batch) - rejected - uncertain);
+        let how = match (rejected, uncertain) {
+            (0, 0) => return self.trouble.is_over(&self.server),
+            (_, 0) => "rejected",
+            (0, _) => "perhaps rejected (the answer does not say)",
+            _ => "rejected, some of them perhaps",
+        };
+        self.trouble
+            .loses(&self.server, rejected + uncertain, how, cause);
+    }
+
     fn post(&mut self, batch: &[u8]) -> Answer {
-        let mut request = self
-            .agent
+        match self.request(batch) {
+            Ok(mut response) => {
+                let status = response.status();
+                let retry_after = response.headers().get("Retry-After");
+                let retry_after = retry_after.and_then(|value| value.to_str().ok().map(Into::into));
+                let body = response.body_mut().with_config().limit(MOST_ANSWER);
+                let body = Body::read(body.read_to_vec().ok().as_deref());
+                Answer {
+                    verdict: verdict(status.as_u16()),
+                    status: status.as_u16(),
+                    cause: body.cause(&status.to_string()),
+                    body,
+                    retry_after,
+                }
+            }
+            Err(error) => {
+                self.client.follow(&self.server, true);
+                Answer {
+                    verdict: Verdict::Later,
+                    status: 0,
+                    body: Body::default(),
+                    cause: error.to_string().into(),
+                    retry_after: None,
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, batch: &[u8]) -> Result<Response<ureq::Body>, ureq::Error> {
+        let agent = self.client.agent()?;
+        let mut request = agent
             .post(&self.server.url)
             .header("Content-Type", "text/plain; charset=utf-8");
         if let Some(authorization) = &self.authorization {
@@ -305,36 +378,7 @@ impl Influx {
         } else {
             batch
         };
-        match request.send(body) {
-            Ok(mut response) => {
-                let status = response.status().as_u16();
-                let retry_after = response.headers().get("Retry-After");
-                let retry_after = retry_after.and_then(|value| value.to_str().ok().map(Into::into));
-                let body = response.body_mut().with_config().limit(MOST_ANSWER);
-                let body = body.read_to_string().unwrap_or_default();
-                Answer {
-                    verdict: verdict(status),
-                    message: short(&format!("{status} {body}")),
-                    retry_after,
-                }
-            }
-            Err(error) => Answer {
-                verdict: Verdict::Later,
-                message: short(&error.to_string()),
-                retry_after: None,
-            },
-        }
-    }
-
-    fn say(&mut self, trouble: Option<&str>) {
-        if self.trouble.as_deref() == trouble {
-            return;
-        }
-        match trouble {
-            Some(trouble) => log::warn!("{}: {trouble}", self.server),
-            None => log::info!("{}: lines are taken again", self.server),
-        }
-        self.trouble = trouble.map(Into::into);
+        request.send(body)
     }
 }
 
@@ -362,25 +406,6 @@ fn compress(body: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let mut encoder = GzEncoder::new(out, Compression::fast());
     encoder.write_all(body)?;
     encoder.finish().map(drop)
-}
-
-/// InfluxDB stores the good lines of a batch and says how many it did not: `partial write: ...
-/// dropped=N`.
-fn rejected(message: &str, all: u64) -> u64 {
-    let number = message.rsplit_once("dropped=").and_then(|(_, rest)| {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        rest[..end].parse().ok()
-    });
-    number.unwrap_or(all).min(all)
-}
-
-/// One line without control characters, not too long.
-fn short(text: &str) -> String {
-    const MOST: usize = 300;
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(MOST).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]

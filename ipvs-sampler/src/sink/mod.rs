@@ -4,8 +4,11 @@
 mod datagram;
 mod file;
 mod influx;
+mod link;
+mod name;
 mod page;
 mod prometheus;
+mod pulse;
 mod queue;
 mod retry;
 mod size;
@@ -13,6 +16,7 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::{
     io::{self, Write as _},
@@ -22,7 +26,8 @@ use std::{
 };
 
 pub use page::{PageFormat, Pages, Wanted};
-pub use queue::Counts;
+use pulse::Pulse;
+pub use queue::{Counts, Deleted, Requests};
 use queue::{Queue, lines};
 pub use size::bytes;
 use target::Opened;
@@ -56,6 +61,7 @@ pub struct Sinks {
     /// Outputs that take pages in place of batches.
     servers: Vec<(String, prometheus::Server)>,
     pages: Arc<Pages>,
+    pulse: Arc<Pulse>,
     /// They are not written to any more, but may not have finished what waits.
     former: Vec<Sink>,
     /// What outputs gave up which are no more.
@@ -96,6 +102,7 @@ impl Sinks {
             former: Vec::new(),
             dropped_formerly: 0,
             pages: Arc::default(),
+            pulse: Arc::default(),
             failed: Arc::default(),
             most_bytes,
         };
@@ -115,7 +122,7 @@ impl Sinks {
             if twice || self.reports().any(|report| report.label == label) {
                 continue;
             }
-            let opened = target.open(&self.pages).and_then(|opened| {
+            let opened = target.open(&self.pages, &self.pulse).and_then(|opened| {
                 match opened {
                     Opened::Lines(output) => {
                         let mut sink =
@@ -159,6 +166,12 @@ impl Sinks {
         (!self.servers.is_empty()).then_some(&*self.pages)
     }
 
+    /// There was a tick, with a mode for each network namespace; the next one is due after `period`.
+    pub fn ticked(&self, period: Duration, modes: impl Iterator<Item = &'static str>) {
+        self.pulse.beat(period, modes);
+        self.pages.set_period(period);
+    }
+
     /// Hands a batch of whole lines to each output and leaves an empty buffer in its place.
     pub fn push(&self, batch: &mut Vec<u8>) {
         let Some((last, others)) = self.sinks.split_last().filter(|_| !batch.is_empty()) else {
@@ -167,9 +180,9 @@ impl Sinks {
             return;
         };
         for sink in others {
-            sink.queue.push_copy(batch);
+            sink.say_overflow(sink.queue.push_copy(batch));
         }
-        last.queue.push(batch);
+        last.say_overflow(last.queue.push(batch));
     }
 
     /// How each is doing.
@@ -201,7 +214,7 @@ impl Sinks {
         sinks.chain(servers).sum::<u64>() + self.dropped_formerly
     }
 
-    /// Files are to be opened anew: somebody has moved them away.
+    /// Files are to be opened again, because somebody has moved them away, and names looked up again.
     pub fn reopen(&self) {
         for sink in &self.sinks {
             sink.queue.reopen();
@@ -259,15 +272,26 @@ impl Sink {
         most_bytes: usize,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(most_bytes, Arc::clone(failed)));
-        let shared = Arc::clone(&queue);
+        let (shared, to_thread) = (Arc::clone(&queue), label.clone());
         thread::Builder::new()
             .name("output".into())
-            .spawn(move || write(&shared, output))?;
+            .spawn(move || write(&to_thread, &shared, output))?;
         Ok(Self {
             label,
             standard_output: false,
             queue,
         })
+    }
+
+    /// Says that its queue has become too long.
+    fn say_overflow(&self, dropped: Option<u64>) {
+        if let Some(lines) = dropped {
+            log::warn!(
+                "{}: its queue is full: {lines} lines dropped, the oldest first; \
+                 ipvs_sampler_output counts further ones",
+                self.label
+            );
+        }
     }
 
     /// Lines that it has given up, or that were refused.
@@ -291,7 +315,7 @@ impl Drop for Sink {
     }
 }
 
-fn write(queue: &Queue, mut output: Box<dyn Output>) {
+fn write(label: &str, queue: &Queue, mut output: Box<dyn Output>) {
     let mut batch = Vec::new();
     let mut result = Ok(());
     let mut last = Instant::now();
@@ -301,6 +325,9 @@ fn write(queue: &Queue, mut output: Box<dyn Output>) {
             last = Instant::now();
         }
         result = output.write(&batch, queue);
+        if let Some(lines) = queue.end_overflow() {
+            log::info!("{label}: its queue has room again; {lines} lines were dropped");
+        }
     }
     queue.finish(result);
 }

@@ -44,6 +44,10 @@ pub(super) struct Page {
 /// keep. When clients keep them all there is no new page until one lets go.
 const PAGES: usize = 3;
 
+/// A format that nobody has asked for in so long is not made any more. Whoever scrapes less often than that gets
+/// a page of the next tick, or one in the other format.
+const FORGET: Duration = Duration::from_secs(600);
+
 /// Ticks that are further apart are not worth waiting for: who scrapes would give up first.
 const FURTHEST_TICKS: Duration = Duration::from_secs(5);
 /// Even when ticks are closer, they may be late.
@@ -79,8 +83,8 @@ struct Shelf {
     tick: u64,
     /// How many wait for the next.
     waiting: usize,
-    /// Somebody has asked for this format.
-    asked: bool,
+    /// When somebody asked for this format last.
+    asked: Option<Instant>,
 }
 
 /// What a tick has to make.
@@ -131,18 +135,28 @@ impl Pages {
         Duration::from_nanos(self.patience.load(Ordering::Relaxed))
     }
 
-    /// For the tick, before it reads anything: what to make of it. At an interval each format that was ever
-    /// asked for, otherwise those that somebody waits for, which mostly is nobody.
+    /// For the tick, before it reads anything: what to make of it. At an interval each format that was asked for
+    /// lately, otherwise those that somebody waits for, which mostly is nobody.
     #[must_use]
     pub fn wanted(&self, interval: bool) -> Option<Wanted> {
         if !interval && self.waiting.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let mut state = self.lock();
-        let wanted = |shelf: &Shelf| shelf.waiting > 0 || interval && shelf.asked;
+        let lately = |asked: Instant| asked.elapsed() < FORGET;
+        let wanted =
+            |shelf: &Shelf| shelf.waiting > 0 || interval && shelf.asked.is_some_and(lately);
         let (text, open_metrics) = (wanted(&state.text), wanted(&state.open_metrics));
-        // Before anybody has asked for anything, one to begin with.
+        // Where nobody asks for anything, one to begin with.
         let text = text || interval && !open_metrics;
+        if interval {
+            // What is not made any more gets old, and nobody is to have it.
+            for (made, format) in [text, open_metrics].into_iter().zip(PageFormat::ALL) {
+                if !made {
+                    state.shelf(format).empty();
+                }
+            }
+        }
         (text || open_metrics).then(|| {
             state.ticks += 1;
             Wanted {
@@ -186,7 +200,7 @@ impl Pages {
         let mut state = self.lock();
         let before = state.ticks;
         let shelf = state.shelf(format);
-        shelf.asked = true;
+        shelf.asked = Some(Instant::now());
         shelf.waiting += 1;
         self.waiting.fetch_add(1, Ordering::Relaxed);
         while state.shelf(format).tick <= before && !state.closed {
@@ -212,7 +226,7 @@ impl Pages {
     pub(super) fn clear(&self) {
         let mut state = self.lock();
         for format in PageFormat::ALL {
-            state.shelf(format).latest = None;
+            state.shelf(format).empty();
         }
     }
 
@@ -224,6 +238,12 @@ impl Pages {
 }
 
 impl Shelf {
+    /// Lets go of all pages.
+    fn empty(&mut self) {
+        self.pages = Default::default();
+        self.latest = None;
+    }
+
     fn latest(&self) -> Option<Arc<Page>> {
         self.pages[self.latest?].clone()
     }
@@ -245,9 +265,13 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, thread, time::Duration};
+    use std::{
+        sync::Arc,
+        thread,
+        time::{Duration, Instant},
+    };
 
-    use super::{PageFormat, Pages};
+    use super::{FORGET, PageFormat, Pages};
 
     const LONG: Duration = Duration::from_secs(3600);
     const NONE: Duration = Duration::ZERO;
@@ -329,6 +353,31 @@ mod tests {
         assert_eq!(waiting.join().unwrap(), b"2");
         assert_eq!(latest(&pages, PageFormat::Text), "1");
         assert_eq!(publish(&pages, true, "3"), PageFormat::ALL);
+    }
+
+    #[test]
+    fn a_format_that_is_not_asked_for_any_more_is_not_made_any_more() {
+        let pages = Pages::default();
+        for format in PageFormat::ALL {
+            pages.next(format, NONE);
+        }
+        assert_eq!(publish(&pages, true, "1"), PageFormat::ALL);
+        let forget = |format| {
+            let long_ago = Instant::now().checked_sub(FORGET);
+            pages.lock().shelf(format).asked = long_ago;
+        };
+        forget(PageFormat::Text);
+        assert_eq!(publish(&pages, true, "2"), [PageFormat::OpenMetrics]);
+        // Nobody gets the old one.
+        let (format, _) = pages.next(PageFormat::Text, NONE).unwrap();
+        assert_eq!(format, PageFormat::OpenMetrics);
+        assert_eq!(publish(&pages, true, "3"), PageFormat::ALL);
+        PageFormat::ALL.into_iter().for_each(forget);
+        assert_eq!(
+            publish(&pages, true, "4"),
+            [PageFormat::Text],
+            "one to begin with"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::{
 use connection::Connection;
 use request::Refusal;
 
-use super::{Counts, page::Pages};
+use super::{Counts, Requests, page::Pages, pulse::Pulse};
 
 /// How patient the server is, and how much it takes.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,7 @@ pub(super) struct Server {
 /// What the threads share.
 struct Shared {
     pages: Arc<Pages>,
+    pulse: Arc<Pulse>,
     limits: Limits,
     counts: Mutex<Counts>,
     connections: AtomicUsize,
@@ -72,11 +73,16 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be had, or no thread.
-    pub(super) fn open(address: &str, pages: Arc<Pages>) -> io::Result<Self> {
-        Self::with_limits(address, pages, LIMITS)
+    pub(super) fn open(address: &str, pages: Arc<Pages>, pulse: Arc<Pulse>) -> io::Result<Self> {
+        Self::with_limits(address, pages, pulse, LIMITS)
     }
 
-    fn with_limits(address: &str, pages: Arc<Pages>, limits: Limits) -> io::Result<Self> {
+    fn with_limits(
+        address: &str,
+        pages: Arc<Pages>,
+        pulse: Arc<Pulse>,
+        limits: Limits,
+    ) -> io::Result<Self> {
         let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
         let listener = Arc::new(TcpListener::bind(addresses.as_slice())?);
         let local = listener.local_addr()?;
@@ -90,9 +96,10 @@ impl Server {
         }
         let shared = Arc::new(Shared {
             pages,
+            pulse,
             limits,
             counts: Mutex::new(Counts {
-                refused: Some(0),
+                requests: Some(Requests::default()),
                 ..Counts::default()
             }),
             connections: AtomicUsize::new(0),
@@ -150,9 +157,7 @@ impl Shared {
     }
 
     fn refuse(&self) {
-        if let Some(refused) = &mut self.counts().refused {
-            *refused += 1;
-        }
+        self.counts().requests.get_or_insert_default().refused += 1;
     }
 }
 

@@ -25,6 +25,8 @@ struct State {
     /// A written batch's memory, for the next one.
     spare: Vec<u8>,
     counts: Counts,
+    /// Lines dropped since the queue was full, until it is empty again.
+    overflow: u64,
     reopen: bool,
     closed: bool,
     finished: bool,
@@ -34,7 +36,7 @@ struct State {
 /// What became of an output's lines since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Lines handed over. What is neither written nor dropped nor rejected of them waits.
+    /// Lines handed over. Those that are not [settled](Self::settled) wait.
     pub queued: u64,
     /// Lines that the other side, or the system for it, has taken.
     pub written: u64,
@@ -42,10 +44,40 @@ pub struct Counts {
     pub dropped: u64,
     /// Lines that the other side refused for good.
     pub rejected: u64,
-    /// Times that something was tried again: a connection made anew, a request repeated.
+    /// Lines that the other side has taken or refused: its answer does not tell which.
+    pub uncertain: u64,
+    /// Times that something was tried again: a connection made again, a request repeated.
     pub retries: u64,
-    /// Connections and requests refused, by an output that takes them.
-    pub refused: Option<u64>,
+    /// Of an output that others come to.
+    pub requests: Option<Requests>,
+    /// What an output that rotates files has deleted.
+    pub deleted: Option<Deleted>,
+}
+
+/// Requests that got no page, of an output that takes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Connections and requests refused.
+    pub refused: u64,
+    /// Requests whose client left before it had the whole page.
+    pub abandoned: u64,
+}
+
+/// Former files that had to make room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// How many.
+    pub files: u64,
+    /// How long they were together.
+    pub bytes: u64,
+}
+
+impl Counts {
+    /// Lines whose fate is decided.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.written + self.dropped + self.rejected + self.uncertain
+    }
 }
 
 impl Queue {
@@ -70,22 +102,23 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a batch in and leaves an empty buffer in its place.
-    pub(super) fn push(&self, batch: &mut Vec<u8>) {
+    /// Puts a batch in and leaves an empty buffer in its place. How many lines had to go when that is the
+    /// first time since the queue was empty.
+    pub(super) fn push(&self, batch: &mut Vec<u8>) -> Option<u64> {
         let mut state = self.lock();
         let empty = std::mem::take(&mut state.spare);
         let full = std::mem::replace(batch, empty);
-        state.add(full, self.most_bytes);
         self.changed.notify_all();
+        state.add(full, self.most_bytes)
     }
 
-    /// Puts a copy of a batch in.
-    pub(super) fn push_copy(&self, batch: &[u8]) {
+    /// As [`Self::push`], with a copy of a batch.
+    pub(super) fn push_copy(&self, batch: &[u8]) -> Option<u64> {
         let mut state = self.lock();
         let mut copy = std::mem::take(&mut state.spare);
         copy.extend_from_slice(batch);
-        state.add(copy, self.most_bytes);
         self.changed.notify_all();
+        state.add(copy, self.most_bytes)
     }
 
     /// What became of the lines so far, and how many bytes wait.
@@ -115,6 +148,13 @@ impl Queue {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// For the writer, when there is room again after a time without: how many lines had to go.
+    pub(super) fn end_overflow(&self) -> Option<u64> {
+        let mut state = self.lock();
+        let is_over = state.overflow > 0 && state.batches.is_empty();
+        is_over.then(|| std::mem::take(&mut state.overflow))
     }
 
     /// For the writer: waits for more until `deadline`, or until there is as much as it would have,
@@ -156,12 +196,29 @@ impl Queue {
         self.lock().counts.rejected += lines;
     }
 
-    /// For the writer: something has to be tried again, after a while, but not when it is asked to
-    /// finish: then `false`.
+    /// For the writer: lines that were taken or refused, nobody knows which.
+    pub(super) fn uncertain(&self, lines: u64) {
+        self.lock().counts.uncertain += lines;
+    }
+
+    /// For the writer: a connection is made again, or a request repeated.
+    pub(super) fn retried(&self) {
+        self.lock().counts.retries += 1;
+    }
+
+    /// For the writer: files were deleted.
+    pub(super) fn deleted(&self, more: Deleted) {
+        let mut state = self.lock();
+        let deleted = state.counts.deleted.get_or_insert_default();
+        deleted.files += more.files;
+        deleted.bytes += more.bytes;
+    }
+
+    /// For the writer: waits before something is tried again, but not when it is asked to finish: then
+    /// `false`.
     pub(super) fn pause(&self, length: Duration) -> bool {
         let deadline = Instant::now() + length;
         let mut state = self.lock();
-        state.counts.retries += 1;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if state.closed || left.is_zero() {
@@ -194,13 +251,8 @@ impl Queue {
     pub(super) fn finish(&self, result: io::Result<()>) {
         let mut state = self.lock();
         if result.is_err() {
-            let Counts {
-                queued,
-                written,
-                rejected,
-                ..
-            } = state.counts;
-            state.counts.dropped = queued.saturating_sub(written + rejected);
+            let counts = state.counts;
+            state.counts.dropped += counts.queued.saturating_sub(counts.settled());
             state.batches.clear();
             state.bytes = 0;
             self.failed.notify_one();
@@ -238,8 +290,8 @@ impl Queue {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!(
-                        "the reader did not take the rest in time ({} bytes and a batch begun)",
-                        state.bytes
+                        "the end came before the reader had taken {} lines",
+                        state.counts.queued.saturating_sub(state.counts.settled())
                     ),
                 ));
             }
@@ -253,7 +305,8 @@ impl Queue {
 }
 
 impl State {
-    fn add(&mut self, batch: Vec<u8>, most_bytes: usize) {
+    fn add(&mut self, batch: Vec<u8>, most_bytes: usize) -> Option<u64> {
+        let before = self.overflow;
         self.bytes += batch.len();
         self.counts.queued += lines(&batch);
         self.batches.push_back(batch);
@@ -262,8 +315,10 @@ impl State {
                 break;
             };
             self.bytes -= oldest.len();
-            self.counts.dropped += lines(&oldest);
+            self.overflow += lines(&oldest);
         }
+        self.counts.dropped += self.overflow - before;
+        (before == 0 && self.overflow > 0).then_some(self.overflow)
     }
 }
 
@@ -281,14 +336,19 @@ mod tests {
     #[test]
     fn the_oldest_batch_gives_way_whole_and_is_counted() {
         let queue = Queue::new(8, Arc::default());
-        for batch in ["a\nb\n", "c\n", "d\ne\n"] {
-            queue.push(&mut batch.as_bytes().to_vec());
-        }
+        let overflow = ["a\nb\n", "c\n", "d\ne\n", "f\n"]
+            .map(|batch| queue.push(&mut batch.as_bytes().to_vec()));
+        assert_eq!(overflow, [None, None, Some(2), None], "said once");
         let (counts, waiting) = queue.counts();
-        assert_eq!((counts.queued, counts.dropped, waiting), (5, 2, 6));
+        assert_eq!((counts.queued, counts.dropped, waiting), (6, 2, 8));
         let mut batch = Vec::new();
-        assert!(queue.take(&mut batch));
-        assert_eq!(batch, b"c\n");
+        for expected in ["c\n", "d\ne\n", "f\n"] {
+            assert_eq!(queue.end_overflow(), None);
+            assert!(queue.take(&mut batch));
+            assert_eq!(batch, expected.as_bytes());
+        }
+        assert_eq!(queue.end_overflow(), Some(2));
+        assert_eq!(queue.end_overflow(), None);
     }
 
     #[test]
@@ -322,6 +382,5 @@ mod tests {
         assert!(queue.pause(Duration::from_millis(1)));
         queue.close();
         assert!(!queue.pause(Duration::from_secs(3600)));
-        assert_eq!(queue.counts().0.retries, 2);
     }
 }

@@ -11,8 +11,8 @@ pub(super) enum Verdict {
     Accepted,
     /// Too many at once: in two halves they may go.
     TooLarge,
-    /// Refused for good: the same lines would be refused again, or the rest was stored already.
-    Rejected,
+    /// Final, and not all of it was taken: the same lines would be refused again. The body says more.
+    Refused,
     /// Not now.
     Later,
 }
@@ -20,12 +20,14 @@ pub(super) enum Verdict {
 /// The meaning of a status code of HTTP.
 pub(super) const fn verdict(status: u16) -> Verdict {
     match status {
+        // InfluxDB Cloud Serverless answers 201 when it has stored a part.
+        201 => Verdict::Refused,
         200..=299 => Verdict::Accepted,
         413 => Verdict::TooLarge,
-        // Credentials and quotas are mended by people, on the other side.
-        401 | 403 | 408 | 425 | 429 => Verdict::Later,
+        // Credentials, quotas and a database that is missing are mended by people, on the other side.
+        401 | 403 | 404 | 408 | 425 | 429 => Verdict::Later,
         // An address that leads elsewhere is a mistake to be mended here.
-        300..=499 => Verdict::Rejected,
+        300..=499 => Verdict::Refused,
         _ => Verdict::Later,
     }
 }
@@ -73,15 +75,16 @@ mod tests {
     fn every_class_of_status() {
         for (status, expected) in [
             (200, Verdict::Accepted),
+            (201, Verdict::Refused),
             (204, Verdict::Accepted),
-            (301, Verdict::Rejected),
-            (400, Verdict::Rejected),
+            (301, Verdict::Refused),
+            (400, Verdict::Refused),
             (401, Verdict::Later),
             (403, Verdict::Later),
-            (404, Verdict::Rejected),
+            (404, Verdict::Later),
             (408, Verdict::Later),
             (413, Verdict::TooLarge),
-            (422, Verdict::Rejected),
+            (422, Verdict::Refused),
             (429, Verdict::Later),
             (500, Verdict::Later),
             (503, Verdict::Later),

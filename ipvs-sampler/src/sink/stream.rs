@@ -1,8 +1,8 @@
-//! A connection over TCP or a Unix socket, made anew when it breaks.
+//! A connection over TCP or a Unix socket, made again when it breaks or when its host's name has moved.
 
 use std::{
     io::{self, Write},
-    net::{TcpStream, ToSocketAddrs as _},
+    net::TcpStream,
     os::{fd::AsFd, unix::net::UnixStream},
     path::PathBuf,
     time::Duration,
@@ -12,7 +12,10 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{
     Output,
+    link::{End, Link, Way},
+    name::Name,
     queue::{Queue, lines},
+    trouble::Trouble,
 };
 
 /// How long a connection may take to be made.
@@ -29,66 +32,47 @@ pub(super) enum Peer {
     Unix(PathBuf),
 }
 
-trait Connection: Write + AsFd + Send {}
-impl Connection for TcpStream {}
-impl Connection for UnixStream {}
+enum Connection {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
 pub(super) struct Stream {
     peer: Peer,
-    connection: Option<Box<dyn Connection>>,
-    /// What was said last, so that it is said once.
-    trouble: bool,
+    link: Link<Connection>,
+    trouble: Trouble,
 }
 
 impl Stream {
     pub(super) fn new(peer: Peer) -> Self {
+        let way = match &peer {
+            Peer::Tcp(address) => Way::Name(Name::new(address)),
+            Peer::Unix(path) => Way::Path(path.clone()),
+        };
         Self {
             peer,
-            connection: None,
-            trouble: false,
-        }
-    }
-
-    /// The connection, made anew when the other side has closed it.
-    fn connected(&mut self) -> io::Result<&mut Box<dyn Connection>> {
-        if self
-            .connection
-            .as_ref()
-            .is_some_and(|open| ended(open.as_fd()))
-        {
-            self.connection = None;
-        }
-        match &mut self.connection {
-            Some(open) => Ok(open),
-            none => Ok(none.insert(self.peer.connect()?)),
+            link: Link::new(way),
+            trouble: Trouble::default(),
         }
     }
 
     /// Writes what is left of the batch; how much of it went out is added to `written`.
     fn send(&mut self, batch: &[u8], written: &mut usize, queue: &Queue) -> io::Result<()> {
-        let connection = self.connected()?;
+        if self.link.open().is_none() {
+            // Of what did not go out whole, the other side has the beginning, if anything.
+            let whole = batch[..*written].iter().rposition(|byte| *byte == b'\n');
+            *written = whole.map_or(0, |end| end + 1);
+        }
+        let connection = self.link.get(queue, Connection::make)?;
         while *written < batch.len() {
             match connection.write(&batch[*written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(length) => *written += length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The reader takes its time.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !queue.closing() => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
-    }
-
-    fn say(&mut self, trouble: Option<&io::Error>) {
-        match trouble {
-            Some(error) if !self.trouble => {
-                log::warn!("{}: {error}; trying again", self.peer);
-            }
-            None if self.trouble => log::info!("{}: connected again", self.peer),
-            _ => {}
-        }
-        self.trouble = trouble.is_some();
     }
 }
 
@@ -97,45 +81,64 @@ impl Output for Stream {
     fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
         let mut written = 0;
         let [mut pause, longest] = PAUSES;
+        self.link.follow(&self.peer, queue.wants_reopening());
+        if self.link.open().is_some_and(Connection::has_ended) {
+            self.link.close();
+        }
         while let Err(error) = self.send(batch, &mut written, queue) {
-            self.say(Some(&error));
-            self.connection = None;
-            let whole = batch[..written].iter().rposition(|byte| *byte == b'\n');
-            written = whole.map_or(0, |end| end + 1);
+            let is_slow = error.kind() == io::ErrorKind::WouldBlock && self.link.open().is_some();
+            if is_slow && !queue.closing() {
+                // The reader takes its time, and its name may move meanwhile.
+                self.link.follow(&self.peer, queue.wants_reopening());
+                continue;
+            }
+            self.trouble.waits(&self.peer, error.to_string());
+            self.link.close();
+            self.link.follow(&self.peer, true);
             if !queue.pause(pause) {
-                queue.written(lines(&batch[..written]));
-                queue.dropped(lines(&batch[written..]));
+                let whole = lines(&batch[..written]);
+                let rest = lines(batch) - whole;
+                queue.written(whole);
+                queue.dropped(rest);
+                let cause = format!("the end came first: {error}");
+                self.trouble.loses(&self.peer, rest, "dropped", cause);
                 return Ok(());
             }
             pause = (pause * 2).min(longest);
         }
-        self.say(None);
+        self.trouble.is_over(&self.peer);
         queue.written(lines(batch));
         Ok(())
     }
 }
 
-impl Peer {
-    fn connect(&self) -> io::Result<Box<dyn Connection>> {
-        match self {
-            Self::Tcp(address) => {
-                let mut refusal = io::Error::new(io::ErrorKind::NotFound, "no such host");
-                for address in address.to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&address, CONNECTING) {
-                        Ok(stream) => {
-                            stream.set_write_timeout(Some(STANDSTILL))?;
-                            return Ok(Box::new(stream));
-                        }
-                        Err(error) => refusal = error,
-                    }
-                }
-                Err(refusal)
+impl Connection {
+    fn make(end: End<'_>) -> io::Result<Self> {
+        match end {
+            End::Address(address) => {
+                let stream = TcpStream::connect_timeout(&address, CONNECTING)?;
+                stream.set_write_timeout(Some(STANDSTILL))?;
+                Ok(Self::Tcp(stream))
             }
-            Self::Unix(path) => {
+            End::Path(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_write_timeout(Some(STANDSTILL))?;
-                Ok(Box::new(stream))
+                Ok(Self::Unix(stream))
             }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => ended(stream),
+            Self::Unix(stream) => ended(stream),
         }
     }
 }
@@ -167,9 +170,10 @@ mod tests {
         io::{BufRead as _, BufReader, Read as _},
         net::TcpListener,
         thread,
+        time::{Duration, Instant},
     };
 
-    use super::{Output as _, Peer, Queue, Stream};
+    use super::{super::name::tests::Played, Link, Output as _, Peer, Queue, Stream, Way};
 
     fn read(listener: &TcpListener) -> String {
         let mut line = String::new();
@@ -179,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_the_reader_closed_is_made_anew() {
+    fn each_connection_after_the_first_is_counted_as_a_retry() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let queue = Queue::alone();
         let mut stream = Stream::new(Peer::Tcp(address));
-        for line in ["one\n", "two\n"] {
+        for line in ["one\n", "two\n", "three\n", "four\n"] {
             let reader = thread::scope(|scope| {
                 let reader = scope.spawn(|| read(&listener));
                 stream.write(line.as_bytes(), &queue).unwrap();
@@ -192,7 +196,71 @@ mod tests {
             });
             assert_eq!(reader, line);
         }
-        assert_eq!(queue.counts().0.written, 2);
+        let counts = queue.counts().0;
+        assert_eq!((counts.written, counts.retries), (4, 3));
+    }
+
+    #[test]
+    fn a_name_that_moved_takes_the_connection_along_after_a_reload() {
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let played = Played::default();
+        let queue = Queue::alone();
+        let mut stream = Stream::new(Peer::Tcp("there:1".into()));
+        stream.link = Link::new(Way::Name(played.name()));
+        let mut open = Vec::new();
+        for listener in &listeners {
+            played.answer(Some(listener.local_addr().unwrap()));
+            // The former connection is still there, and takes what is written to it.
+            queue.reopen();
+            listener.set_nonblocking(true).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let connection = loop {
+                stream.write(b"line\n", &queue).unwrap();
+                if let Ok((connection, _)) = listener.accept() {
+                    break connection;
+                }
+                assert!(Instant::now() < deadline, "nobody came");
+            };
+            open.push(connection);
+        }
+        let counts = queue.counts().0;
+        assert_eq!((counts.retries, counts.dropped), (1, 0));
+        played.answer(None);
+        queue.reopen();
+        for _ in 0..100 {
+            stream.write(b"line\n", &queue).unwrap();
+        }
+        assert_eq!(queue.counts().0.retries, 1, "it stays where it was");
+    }
+
+    #[test]
+    fn a_name_that_moved_is_followed_while_the_former_reader_stands_still() {
+        let [former, new] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let played = Played::default();
+        played.answer(Some(former.local_addr().unwrap()));
+        let queue = Queue::alone();
+        let mut stream = Stream::new(Peer::Tcp("there:1".into()));
+        stream.link = Link::new(Way::Name(played.name()));
+        let lines: String = (0..1_000_000)
+            .map(|number| format!("line {number}\n"))
+            .collect();
+        let text = thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let (_stuck, _) = former.accept().unwrap();
+                played.answer(Some(new.local_addr().unwrap()));
+                queue.reopen();
+                let mut text = String::new();
+                let (mut connection, _) = new.accept().unwrap();
+                connection.read_to_string(&mut text).unwrap();
+                text
+            });
+            stream.write(lines.as_bytes(), &queue).unwrap();
+            stream.link.close();
+            reader.join().unwrap()
+        });
+        assert!(lines.ends_with(&text) && text.starts_with("line "));
+        let counts = queue.counts().0;
+        assert_eq!((counts.written, counts.retries), (1_000_000, 1));
     }
 
     #[test]
@@ -208,7 +276,7 @@ mod tests {
                 // The first one goes away in the middle, with a full window before it.
                 let (mut first, _) = listener.accept().unwrap();
                 first.read_exact(&mut [0; 1000]).unwrap();
-                thread::sleep(std::time::Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(100));
                 drop(first);
                 let (mut second, _) = listener.accept().unwrap();
                 let mut text = String::new();

@@ -9,6 +9,7 @@ use super::{
     influx::{Influx, Server},
     page::Pages,
     prometheus,
+    pulse::Pulse,
     stream::{self, Stream},
 };
 
@@ -91,7 +92,7 @@ impl Target {
     /// # Errors
     /// When a file cannot be opened for appending, one with a secret or certificates cannot be read, or an
     /// address cannot be had.
-    pub(super) fn open(&self, pages: &Arc<Pages>) -> io::Result<Opened> {
+    pub(super) fn open(&self, pages: &Arc<Pages>, pulse: &Arc<Pulse>) -> io::Result<Opened> {
         Ok(Opened::Lines(match &self.0 {
             Kind::Stdout => Box::new(Stdout),
             Kind::File(place) => Box::new(File::open(place.clone())?),
@@ -99,7 +100,8 @@ impl Target {
             Kind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
             Kind::Influx(server) => Box::new(Influx::open(server.clone())?),
             Kind::Prometheus(Listener { address, .. }) => {
-                let server = prometheus::Server::open(address, Arc::clone(pages))?;
+                let (pages, pulse) = (Arc::clone(pages), Arc::clone(pulse));
+                let server = prometheus::Server::open(address, pages, pulse)?;
                 return Ok(Opened::Pages(server));
             }
         }))

@@ -30,6 +30,7 @@ fn sinks(outputs: Vec<Box<dyn Output>>) -> Sinks {
         sinks: outputs.into_iter().map(sink).collect(),
         servers: Vec::new(),
         pages: Arc::default(),
+        pulse: Arc::default(),
         former: Vec::new(),
         dropped_formerly: 0,
         failed,

@@ -97,10 +97,13 @@ impl Line {
             "ipvs_sampler" => assert!(tags.is_empty(), "{text}"),
             "ipvs_sampler_output" => {
                 assert_eq!(tags, "output", "{text}");
-                // An output that is asked has refused some, or none.
-                let fields = fields.replace("requests_refused ", "");
-                let expected =
-                    "bytes_waiting lines_dropped lines_queued lines_rejected lines_written retries";
+                // Only an output that takes requests, or rotates files, has something to say of them.
+                let fields = fields
+                    .replace("requests_abandoned requests_refused ", "")
+                    .replace("bytes_deleted ", "")
+                    .replace("files_deleted ", "");
+                let expected = "bytes_waiting lines_dropped lines_queued lines_rejected \
+                                lines_uncertain lines_written retries";
                 assert_eq!(fields, expected, "{text}");
             }
             other => panic!("unknown measurement {other}: {text}"),

@@ -38,21 +38,27 @@ pub(crate) fn scrape(port: u16) -> Page {
     })
 }
 
-/// One request; the head and the body of the answer.
+/// A page; the head and the body of the answer.
 pub(crate) fn get(port: u16, accept: &str) -> (String, String) {
+    let (head, body) = ask(port, "/metrics", accept);
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    (head, body)
+}
+
+/// One request; the head and the body of the answer.
+pub(crate) fn ask(port: u16, path: &str, accept: &str) -> (String, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connecting");
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
         .expect("a limit");
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
     )
     .expect("asking");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     (head.to_owned(), body.to_owned())
 }
 

@@ -168,7 +168,7 @@ fn lines() -> Result<String> {
         );
         line(
             "ipvs_sampler_output,host=lb1,output=stdout",
-            "bytes_waiting=0i,lines_dropped=0i,lines_rejected=0i",
+            "bytes_waiting=0i,lines_dropped=0i,lines_rejected=0i,lines_uncertain=0i",
         );
     }
     Ok(lines)

@@ -95,7 +95,7 @@ fn probes_ask_the_port_that_the_sampler_serves() {
     let port = &container["ports"][0];
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let get = &container[probe]["httpGet"];
-        assert_eq!(get["path"].as_str(), Some("/metrics"), "{probe}");
+        assert_eq!(get["path"].as_str(), Some("/healthz"), "{probe}");
         assert_eq!(get["port"], port["name"], "{probe}");
     }
     let number = port["containerPort"].as_i64().unwrap();

@@ -66,10 +66,13 @@ fn page(names: MetricNames, set: FieldSet, further: &[(String, String)]) -> Prom
         counts,
         waiting: 42,
     });
-    let refused = Some(3);
+    let requests = Some(sink::Requests {
+        refused: 3,
+        abandoned: 2,
+    });
     page.output(&sink::Report {
         label: "prometheus://:10117",
-        counts: sink::Counts { refused, ..counts },
+        counts: sink::Counts { requests, ..counts },
         waiting: 0,
     });
     page

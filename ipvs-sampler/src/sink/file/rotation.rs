@@ -1,10 +1,8 @@
-//! When a file has had enough, where it goes, and which of its forerunners go for good.
+//! When a file has had enough, and how many former ones stay.
 
 use std::{
-    fs::{self, Metadata},
-    io,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    fs::Metadata,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use crate::{clock::Moment, sink::bytes};
@@ -80,90 +78,13 @@ impl Rotation {
         self.most_bytes.is_some_and(full) || self.every.is_some_and(over)
     }
 
-    /// Moves the file to a name with the time, and, with a limit, removes the oldest of such. One that
-    /// somebody else has moved or removed needs no room.
-    pub(super) fn rotate(&self, path: &Path) -> io::Result<()> {
-        match fs::rename(path, free_name(path, now())) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ if !self.is_wanted() => return Ok(()),
-            _ => {}
-        }
-        let mut former = former(path)?;
-        former.sort_unstable();
-        let surplus = former.len().saturating_sub(self.keep);
-        // One that stays is no reason for others to.
-        let removed = former[..surplus].iter().map(fs::remove_file);
-        removed.fold(Ok(()), io::Result::and)
+    /// How many former files stay; `None` for all.
+    pub(super) fn keep(&self) -> Option<usize> {
+        self.is_wanted().then_some(self.keep)
     }
 }
 
-fn now() -> Duration {
+/// Since 1970.
+pub(super) fn now() -> Duration {
     Duration::from_nanos(u64::try_from(Moment::now().wall).unwrap_or(0))
-}
-
-/// `PATH.20261122T175800Z`, with a further number when several come in one second.
-fn free_name(path: &Path, now: Duration) -> PathBuf {
-    let time = SystemTime::UNIX_EPOCH + now;
-    let time = humantime::format_rfc3339_seconds(time).to_string();
-    let time = time.replace(['-', ':'], "");
-    let name = |suffix: String| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let numbered = (1..1000).map(|number| name(format!(".{time}.{number:03}")));
-    let mut names = std::iter::once(name(format!(".{time}"))).chain(numbered);
-    let free = names.find(|name| !name.exists());
-    // A thousand in one second: the last one gives way.
-    free.unwrap_or_else(|| name(format!(".{time}.999")))
-}
-
-/// The files that [`free_name`] has named.
-fn former(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let other = entry.file_name();
-        let other = other.to_string_lossy();
-        let suffix = other
-            .strip_prefix(&*name)
-            .and_then(|rest| rest.strip_prefix('.'));
-        if suffix.is_some_and(is_time) {
-            paths.push(entry.path());
-        }
-    }
-    Ok(paths)
-}
-
-fn is_time(suffix: &str) -> bool {
-    const SHAPE: &[u8] = b"00000000T000000Z";
-    let (time, number) = suffix.split_at_checked(SHAPE.len()).unwrap_or(("", ""));
-    let fits = |(byte, shape): (u8, &u8)| match shape {
-        b'0' => byte.is_ascii_digit(),
-        other => byte == *other,
-    };
-    let digits = |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-    time.len() == SHAPE.len()
-        && time.bytes().zip(SHAPE).all(fits)
-        && (number.is_empty() || number.strip_prefix('.').is_some_and(digits))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_time;
-
-    #[test]
-    fn only_files_with_a_time_are_forerunners() {
-        for right in ["20261122T175800Z", "20261122T175800Z.001"] {
-            assert!(is_time(right), "{right}");
-        }
-        for wrong in ["", "1", "20261122T175800", "20261122T175800Z.gz", "backup"] {
-            assert!(!is_time(wrong), "{wrong}");
-        }
-    }
 }

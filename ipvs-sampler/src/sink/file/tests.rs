@@ -3,10 +3,10 @@ use std::{fs, path::PathBuf};
 use super::{File, Output as _, Queue};
 
 /// A folder of its own, gone with it.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("ipvs-sampler-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -17,12 +17,12 @@ impl Directory {
         File::open(place.parse().unwrap()).unwrap()
     }
 
-    fn read(&self, name: &str) -> Vec<u8> {
+    pub(super) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.0.join(name)).unwrap()
     }
 
     /// Names, sorted.
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
         let mut names: Vec<_> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -83,11 +83,16 @@ fn a_full_file_makes_room_and_the_oldest_go() {
             .unwrap();
     }
     assert_eq!(queue.counts().0.written, 16);
+    let deleted = queue.counts().0.deleted.unwrap();
+    assert_eq!((deleted.files, deleted.bytes), (1, 10));
     let names = directory.names();
-    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!(names.len(), 5, "{names:?}");
     assert_eq!(
-        (names[0].as_str(), names[3].as_str()),
-        ("now", "now.backup")
+        (names[0].as_str(), &names[3..]),
+        (
+            "now",
+            &["now.backup".to_owned(), "now.rotated".to_owned()][..]
+        )
     );
     let texts = [&names[1], &names[2], &names[0]].map(|name| directory.read(name));
     assert_eq!(
@@ -113,7 +118,7 @@ fn a_file_of_a_former_time_makes_room() {
     let mut again = directory.open("?rotate-every=1h");
     again.write(b"two\n", &queue).unwrap();
     let names = directory.names();
-    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(names.len(), 3, "{names:?}");
     assert_eq!(directory.read(&names[1]), b"one\n");
     assert_eq!(directory.read("now"), b"two\n");
 }
@@ -132,9 +137,9 @@ fn a_file_that_was_removed_makes_no_line_get_lost() {
 }
 
 #[test]
-fn a_forerunner_that_cannot_be_removed_makes_no_line_get_lost() {
+fn a_rotation_that_fails_makes_no_line_get_lost() {
     let directory = Directory::new("stuck");
-    fs::create_dir(directory.0.join("now.20000101T000000Z")).unwrap();
+    fs::create_dir(directory.0.join("now.rotated")).unwrap();
     let mut file = directory.open("?rotate-size=5&keep=1");
     let queue = Queue::alone();
     for line in ["one\n", "two\n", "three\n"] {
@@ -142,7 +147,10 @@ fn a_forerunner_that_cannot_be_removed_makes_no_line_get_lost() {
     }
     let counts = queue.counts().0;
     assert_eq!((counts.written, counts.dropped), (3, 0));
-    assert_eq!(directory.read("now"), b"three\n");
+    assert_eq!(directory.read("now"), b"one\ntwo\nthree\n");
+    fs::remove_dir(directory.0.join("now.rotated")).unwrap();
+    file.write(b"four\n", &queue).unwrap();
+    assert_eq!(directory.read("now"), b"four\n");
 }
 
 #[test]
@@ -156,7 +164,7 @@ fn behind_a_link_the_file_makes_room_and_the_link_stays() {
     file.write(b"one\n", &queue).unwrap();
     file.write(b"two\n", &queue).unwrap();
     assert_eq!(directory.names(), ["now"]);
-    assert_eq!(elsewhere.names().len(), 2);
+    assert_eq!(elsewhere.names().len(), 3);
     assert_eq!(elsewhere.read("there"), b"two\n");
 }
 
@@ -191,7 +199,7 @@ fn what_a_crash_left_of_a_frame_spoils_none_that_follows() {
     let text = zstd::decode_all(&directory.read("now")[..]).unwrap();
     assert_eq!(text, b"two\nthree\n");
     let names = directory.names();
-    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(names.len(), 3, "{names:?}");
     assert_eq!(directory.read(&names[1]), torn);
 }
 

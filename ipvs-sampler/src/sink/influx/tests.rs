@@ -3,12 +3,15 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     thread,
+    time::Instant,
 };
 
 use flate2::read::GzDecoder;
+use ureq::Agent;
 
-use super::{Influx, Output as _, Queue, Server, rejected, short};
+use super::{super::name::tests::Played, Client, Influx, Output as _, Queue, Server};
 
 /// One request, taken apart.
 #[derive(Debug)]
@@ -67,34 +70,46 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
     Some(request)
 }
 
-/// Writes `batch` to a server that gives these answers, one after the other; what it was asked.
-fn play(query: &str, batch: &str, answers: &[&str]) -> (Vec<Request>, super::super::Counts) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+/// Gives these answers, one after the other; what it was asked.
+fn answer_with(listener: &TcpListener, answers: &[&str]) -> Vec<Request> {
+    let mut requests = Vec::new();
+    let mut answers = answers.iter();
+    'connections: while let Ok((mut stream, _)) = listener.accept() {
+        loop {
+            let Some(request) = read(&mut stream) else {
+                continue 'connections;
+            };
+            requests.push(request);
+            let answer = answers.next().unwrap();
+            // Who has read enough of a long one ends the connection.
+            let _ = stream.write_all(answer.as_bytes());
+            if answers.len() == 0 {
+                break 'connections;
+            }
+            if answer.is_empty() {
+                continue 'connections;
+            }
+        }
+    }
+    requests
+}
+
+fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn open(query: &str, listener: &TcpListener) -> Influx {
     let target = query.replace("SERVER", &listener.local_addr().unwrap().to_string());
-    let mut influx = Influx::open(Server::parse(&target).unwrap().unwrap()).unwrap();
+    Influx::open(Server::parse(&target).unwrap().unwrap()).unwrap()
+}
+
+/// Writes `batch` to a server that gives these answers; what it was asked.
+fn play(query: &str, batch: &str, answers: &[&str]) -> (Vec<Request>, super::super::Counts) {
+    let listener = listen();
+    let mut influx = open(query, &listener);
     let queue = Queue::alone();
     let requests = thread::scope(|scope| {
-        let server = scope.spawn(|| {
-            let mut requests = Vec::new();
-            let mut answers = answers.iter();
-            'connections: while let Ok((mut stream, _)) = listener.accept() {
-                loop {
-                    let Some(request) = read(&mut stream) else {
-                        continue 'connections;
-                    };
-                    requests.push(request);
-                    let answer = answers.next().unwrap();
-                    stream.write_all(answer.as_bytes()).unwrap();
-                    if answers.len() == 0 {
-                        break 'connections;
-                    }
-                    if answer.is_empty() {
-                        continue 'connections;
-                    }
-                }
-            }
-            requests
-        });
+        let server = scope.spawn(|| answer_with(&listener, answers));
         influx.write(batch.as_bytes(), &queue).unwrap();
         server.join().unwrap()
     });
@@ -170,18 +185,153 @@ fn what_is_not_taken_now_is_sent_again() {
 }
 
 #[test]
+fn a_database_that_is_missing_at_first_is_waited_for() {
+    for (query, missing) in [
+        (QUERY, r#"{"error":"database not found: \"lb\""}"#),
+        (
+            "influx2+http://SERVER/?org=o&bucket=b",
+            r#"{"code":"not found","message":"bucket \"b\" not found"}"#,
+        ),
+        (
+            "influx3+http://SERVER/?db=lb",
+            r#"{"error":"database not found"}"#,
+        ),
+        // VictoriaMetrics, of a path that it does not know.
+        (QUERY, "unsupported path requested: \"/write\""),
+    ] {
+        let missing = answer("404 Not Found", "", missing);
+        let (requests, counts) = play(query, "a b=1i 1\nc d=2i 2\n", &[&missing, &missing, OK]);
+        assert_eq!(requests.len(), 3);
+        assert_eq!((counts.written, counts.retries), (2, 2), "{query}");
+        assert_eq!(counts.settled(), 2);
+    }
+}
+
+#[test]
 fn what_is_refused_for_good_is_counted_and_not_sent_again() {
-    let partial = answer(
-        "400 Bad Request",
-        "",
-        r#"{"error":"partial write: bad field dropped=1"}"#,
+    for (body, expected) in [
+        (
+            r#"{"error":"partial write: bad field dropped=1"}"#,
+            (1, 1, 0),
+        ),
+        (
+            r#"{"error":"partial write of line protocol occurred","data":[{"original_line":"ipvs_sampler lines_dropped=0i 1","line_number":2,"error_message":"no"}]}"#,
+            (1, 1, 0),
+        ),
+        (r#"{"error":"whatever"}"#, (0, 0, 2)),
+    ] {
+        let refused = answer("400 Bad Request", "", body);
+        let (requests, counts) = play(QUERY, "a b=1i 1\nc d=2i 2\n", &[&refused]);
+        assert_eq!(requests.len(), 1);
+        let counts = (counts.written, counts.rejected, counts.uncertain);
+        assert_eq!(counts, expected, "{body}");
+    }
+}
+
+#[test]
+fn a_long_answer_is_read_to_its_end_and_one_that_is_too_long_is_uncertain() {
+    for (length, expected) in [(1 << 20, (1, 0)), (9 << 20, (0, 2))] {
+        let long = format!(
+            r#"{{"error":"partial write: {} dropped=1"}}"#,
+            "x".repeat(length)
+        );
+        let long = answer("400 Bad Request", "", &long);
+        let (_, counts) = play(QUERY, "a b=1i 1\nc d=2i 2\n", &[&long]);
+        assert_eq!((counts.rejected, counts.uncertain), expected);
+    }
+}
+
+#[test]
+fn the_same_kind_of_answer_is_no_news() {
+    let listener = listen();
+    let mut influx = open(QUERY, &listener);
+    let queue = Queue::alone();
+    let answers = ["a,b=1 c=1i 1", "d,e=x lines_dropped=7i 2"].map(|line| {
+        let body =
+            format!(r#"{{"error":"partial write: unable to parse '{line}': bad dropped=0"}}"#);
+        answer("400 Bad Request", "", &body)
+    });
+    let answers = answers.each_ref().map(String::as_str);
+    thread::scope(|scope| {
+        scope.spawn(|| answer_with(&listener, &answers));
+        for _ in &answers {
+            influx.write(b"a b=1i 1\nc d=2i 2\n", &queue).unwrap();
+        }
+    });
+    assert_eq!(
+        influx.trouble.losing(),
+        ["rejected: 400 Bad Request: partial write: unable to parse …: bad"]
     );
-    let (requests, counts) = play(QUERY, "a b=1i 1\nc d=2i 2\n", &[&partial]);
-    assert_eq!(requests.len(), 1);
-    assert_eq!((counts.written, counts.rejected), (1, 1));
-    let missing = answer("404 Not Found", "", "database not found");
-    let (_, counts) = play(QUERY, "a b=1i 1\nc d=2i 2\n", &[&missing]);
-    assert_eq!((counts.written, counts.rejected), (0, 2));
+    assert_eq!(queue.counts().0.rejected, 2);
+}
+
+/// Gives the same answer all the time, and tells of each request.
+fn always(listener: &TcpListener, answer: String) -> mpsc::Receiver<()> {
+    let listener = listener.try_clone().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while read(&mut stream).is_some() {
+            stream.write_all(answer.as_bytes()).unwrap();
+            let _ = sender.send(());
+        }
+    });
+    receiver
+}
+
+fn with_name(played: &Played) -> Influx {
+    let server = Server::parse("influx+http://there:1/?db=lb")
+        .unwrap()
+        .unwrap();
+    let mut influx = Influx::open(server).unwrap();
+    influx.client = Client::new(Agent::new_with_defaults().config().clone(), played.name());
+    influx
+}
+
+#[test]
+fn a_name_that_moved_is_followed_although_the_connection_still_works() {
+    let played = Played::default();
+    let mut influx = with_name(&played);
+    let queue = Queue::alone();
+    let mut served = Vec::new();
+    for listener in [listen(), listen()] {
+        played.answer(Some(listener.local_addr().unwrap()));
+        queue.reopen();
+        let requests = always(&listener, OK.into());
+        let begin = Instant::now();
+        while requests.try_recv().is_err() {
+            influx.write(b"a b=1i 1\n", &queue).unwrap();
+            assert!(begin.elapsed().as_secs() < 60, "nothing came");
+        }
+        served.push(requests);
+    }
+    assert_eq!(queue.counts().0.retries, 0);
+    // A lookup that fails changes nothing.
+    played.answer(None);
+    queue.reopen();
+    for _ in 0..100 {
+        influx.write(b"a b=1i 1\n", &queue).unwrap();
+    }
+    assert_eq!(queue.counts().0.retries, 0);
+}
+
+#[test]
+fn a_name_that_moved_is_followed_while_the_former_server_puts_lines_off() {
+    let played = Played::default();
+    let mut influx = with_name(&played);
+    let queue = Queue::alone();
+    let [former, new] = [listen(), listen()];
+    played.answer(Some(former.local_addr().unwrap()));
+    let busy = always(&former, answer("503 Busy", "", ""));
+    let taken = always(&new, OK.into());
+    thread::scope(|scope| {
+        scope.spawn(|| influx.write(b"a b=1i 1\n", &queue).unwrap());
+        busy.recv().unwrap();
+        played.answer(Some(new.local_addr().unwrap()));
+        queue.reopen();
+        taken.recv().unwrap();
+    });
+    assert_eq!(queue.counts().0.written, 1);
 }
 
 #[test]
@@ -228,13 +378,4 @@ fn addresses_that_cannot_be_meant_are_refused() {
     }
     assert!(Server::parse("http://host/?db=a").is_none());
     assert!(Server::parse("influx4+http://host/?db=a").is_none());
-}
-
-#[test]
-fn messages_are_short_and_clean() {
-    assert_eq!(short("400 a\n\u{7}b "), "400 a  b");
-    assert_eq!(short(&"x".repeat(1000)).len(), 300);
-    assert_eq!(rejected("400 partial write: x dropped=3", 5), 3);
-    assert_eq!(rejected("400 dropped=9", 5), 5);
-    assert_eq!(rejected("404 nothing", 5), 5);
 }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Shared,
-    request::{self, Answer, Refusal, Request},
+    request::{self, ALLOW, Answer, Refusal, Request},
 };
 use crate::sink::page::Page;
 
@@ -114,7 +114,7 @@ impl<'a> Connection<'a> {
     /// Answers. Whether another request may follow.
     fn answer(&mut self, request: &Request) -> io::Result<bool> {
         let keep_alive = request.keep_alive && !self.shared.closed.load(Ordering::Relaxed);
-        let refused = match request.answer {
+        let refusal = match request.answer {
             Answer::Page(format) => {
                 match self.shared.pages.next(format, self.shared.pages.patience()) {
                     Some((format, page)) => {
@@ -131,10 +131,25 @@ impl<'a> Connection<'a> {
                     None => Refusal::NoPage,
                 }
             }
+            Answer::Health => {
+                let (is_ticking, text) = self.shared.pulse.state();
+                let status = if is_ticking {
+                    "200 OK"
+                } else {
+                    "503 Service Unavailable"
+                };
+                let text = answer(status, "", &text, keep_alive, request.head_only);
+                self.write(text.as_bytes(), &[])?;
+                return Ok(keep_alive);
+            }
+            Answer::Methods => {
+                self.write(methods(keep_alive).as_bytes(), &[])?;
+                return Ok(keep_alive);
+            }
             Answer::Refusal(refusal) => refusal,
         };
         self.shared.refuse();
-        let text = refusal_with(refused, keep_alive, request.head_only);
+        let text = refusal_with(refusal, keep_alive, request.head_only);
         self.write(text.as_bytes(), &[])?;
         if !keep_alive {
             self.linger();
@@ -149,8 +164,10 @@ impl<'a> Connection<'a> {
         }
         let sent = self.write(head, &page.text);
         let mut counts = self.shared.counts();
-        match sent {
+        match &sent {
             Ok(()) => counts.written += page.samples,
+            // It has what it came for, or has given up: nothing is lost that anybody waits for.
+            Err(error) if has_left(error) => counts.requests.get_or_insert_default().abandoned += 1,
             Err(_) => counts.dropped += page.samples,
         }
         sent
@@ -207,18 +224,32 @@ pub(super) fn refusal(refusal: Refusal) -> String {
 
 fn refusal_with(refusal: Refusal, keep_alive: bool, head_only: bool) -> String {
     let (status, further, word) = refusal.parts();
+    answer(status, further, &format!("{word}\n"), keep_alive, head_only)
+}
+
+/// An answer with a line for people.
+fn answer(status: &str, further: &str, line: &str, keep_alive: bool, head_only: bool) -> String {
     let mut text = head(
         status,
         "text/plain; charset=utf-8",
         further,
-        word.len() + 1,
+        line.len(),
         keep_alive,
     );
     if !head_only {
-        text.push_str(word);
-        text.push('\n');
+        text.push_str(line);
     }
     text
+}
+
+/// It has no body, and so no length of one (RFC 9110, section 8.6).
+fn methods(keep_alive: bool) -> String {
+    let connection = connection(keep_alive);
+    format!("HTTP/1.1 204 No Content\r\n{ALLOW}Connection: {connection}\r\n\r\n")
+}
+
+fn connection(keep_alive: bool) -> &'static str {
+    if keep_alive { "keep-alive" } else { "close" }
 }
 
 fn head(
@@ -228,10 +259,20 @@ fn head(
     length: usize,
     keep_alive: bool,
 ) -> String {
-    let connection = if keep_alive { "keep-alive" } else { "close" };
+    let connection = connection(keep_alive);
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
          {further}Vary: Accept\r\nConnection: {connection}\r\n\r\n"
+    )
+}
+
+/// The client has ended the connection.
+fn has_left(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
     )
 }
 

@@ -1,5 +1,9 @@
 //! The head of a request in, what to answer out. Nothing of a request ever goes into an answer.
 
+mod target;
+
+use target::{Target, is_right_host};
+
 use crate::sink::PageFormat;
 
 /// Headers that a request may have.
@@ -23,6 +27,10 @@ pub(super) struct Request {
 pub(super) enum Answer {
     /// The metrics.
     Page(PageFormat),
+    /// Whether ticks come.
+    Health,
+    /// Which methods there are.
+    Methods,
     /// There is nothing here.
     Refusal(Refusal),
 }
@@ -35,10 +43,15 @@ pub(super) enum Refusal {
     NotAllowed,
     TooSlow,
     WithBody,
+    Misdirected,
     TooLarge,
+    NotImplemented,
     TooMany,
     NoPage,
 }
+
+/// The methods that there are.
+pub(super) const ALLOW: &str = "Allow: GET, HEAD, OPTIONS\r\n";
 
 impl Refusal {
     /// Status line, further headers, and a word for people.
@@ -46,18 +59,16 @@ impl Refusal {
         match self {
             Self::Malformed => ("400 Bad Request", "", "this is no HTTP request"),
             Self::NotFound => ("404 Not Found", "", "metrics are at /metrics"),
-            Self::NotAllowed => (
-                "405 Method Not Allowed",
-                "Allow: GET, HEAD\r\n",
-                "only GET and HEAD",
-            ),
+            Self::NotAllowed => ("405 Method Not Allowed", ALLOW, "only GET and HEAD"),
             Self::TooSlow => ("408 Request Timeout", "", "the request took too long"),
             Self::WithBody => ("413 Content Too Large", "", "no request with a body"),
+            Self::Misdirected => ("421 Misdirected Request", "", "only http is served here"),
             Self::TooLarge => (
                 "431 Request Header Fields Too Large",
                 "",
                 "the head is too long",
             ),
+            Self::NotImplemented => ("501 Not Implemented", "", "only GET and HEAD"),
             Self::TooMany => (
                 "503 Service Unavailable",
                 "Retry-After: 1\r\n",
@@ -101,23 +112,35 @@ pub(super) fn parse(text: &[u8]) -> Option<Request> {
     };
     let has_body = values("transfer-encoding").next().is_some()
         || values("content-length").any(|value| value != b"0");
-    let path = request.path.unwrap_or_default();
-    let path = path.split_once('?').map_or(path, |(path, _query)| path);
-    let answer = match request.method {
-        Some("GET" | "HEAD") if has_body => Answer::Refusal(Refusal::WithBody),
-        Some("GET" | "HEAD") if path == "/metrics" => Answer::Page(format(
-            values("accept").filter_map(|value| str::from_utf8(value).ok()),
-        )),
-        Some("GET" | "HEAD") => Answer::Refusal(Refusal::NotFound),
-        _ => Answer::Refusal(Refusal::NotAllowed),
+    let is_1_1 = request.version == Some(1);
+    let target = Target::parse(request.path.unwrap_or_default());
+    let answer = match (request.method.unwrap_or_default(), target) {
+        _ if !is_right_host(values("host"), is_1_1) => Answer::Refusal(Refusal::Malformed),
+        ("GET" | "HEAD" | "OPTIONS", _) if has_body => Answer::Refusal(Refusal::WithBody),
+        (_, None) => Answer::Refusal(Refusal::Malformed),
+        ("OPTIONS", Some(Target::Server)) => Answer::Methods,
+        (method @ ("GET" | "HEAD" | "OPTIONS"), Some(target)) => match target {
+            Target::Path(path) => match (path.as_str(), method) {
+                ("/metrics" | "/healthz", "OPTIONS") => Answer::Methods,
+                ("/metrics", _) => Answer::Page(format(
+                    values("accept").filter_map(|value| str::from_utf8(value).ok()),
+                )),
+                ("/healthz", _) => Answer::Health,
+                _ => Answer::Refusal(Refusal::NotFound),
+            },
+            Target::Elsewhere => Answer::Refusal(Refusal::Misdirected),
+            Target::Server | Target::Host => Answer::Refusal(Refusal::Malformed),
+        },
+        ("POST" | "PUT" | "PATCH" | "DELETE" | "TRACE", _) => Answer::Refusal(Refusal::NotAllowed),
+        // CONNECT among them: this is no proxy.
+        _ => Answer::Refusal(Refusal::NotImplemented),
     };
     let mut connection = values("connection")
         .filter_map(|value| str::from_utf8(value).ok())
         .flat_map(|value| value.split(','));
-    let keeps = request.version == Some(1)
-        && !connection.any(|word| word.trim().eq_ignore_ascii_case("close"));
+    let keeps = is_1_1 && !connection.any(|word| word.trim().eq_ignore_ascii_case("close"));
     let mild = match answer {
-        Answer::Page(_) => true,
+        Answer::Page(_) | Answer::Health | Answer::Methods => true,
         Answer::Refusal(refusal) => refusal.is_mild(),
     };
     Some(Request {
@@ -173,29 +196,70 @@ mod tests {
     fn only_metrics_are_served_and_only_to_read() {
         let page = Answer::Page(PageFormat::Text);
         for (head, expected) in [
-            ("GET /metrics HTTP/1.1\r\n\r\n", page),
-            ("HEAD /metrics HTTP/1.1\r\n\r\n", page),
+            ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", page),
+            ("HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n", page),
             ("GET /metrics?name=x HTTP/1.0\r\n\r\n", page),
-            ("GET /metrics HTTP/1.1\r\nContent-Length: 0\r\n\r\n", page),
-            ("GET / HTTP/1.1\r\n\r\n", Answer::Refusal(Refusal::NotFound)),
             (
-                "GET /metrics/ HTTP/1.1\r\n\r\n",
+                "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+                page,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
                 Answer::Refusal(Refusal::NotFound),
             ),
             (
-                "POST /metrics HTTP/1.1\r\n\r\n",
+                "GET /metrics/ HTTP/1.1\r\nHost: x\r\n\r\n",
+                Answer::Refusal(Refusal::NotFound),
+            ),
+            (
+                "POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
                 Answer::Refusal(Refusal::NotAllowed),
             ),
             (
-                "get /metrics HTTP/1.1\r\n\r\n",
-                Answer::Refusal(Refusal::NotAllowed),
+                "get /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+                Answer::Refusal(Refusal::NotImplemented),
             ),
             (
-                "GET /metrics HTTP/1.1\r\nContent-Length: 1\r\n\r\n",
+                "GET /metrics HTTP/1.1\r\n\r\n",
+                Answer::Refusal(Refusal::Malformed),
+            ),
+            (
+                "GET /metrics HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+                Answer::Refusal(Refusal::Malformed),
+            ),
+            ("GET /metrics HTTP/1.0\r\n\r\n", page),
+            (
+                "GET http://127.0.0.1:10117/metrics HTTP/1.1\r\nHost: other\r\n\r\n",
+                page,
+            ),
+            (
+                "GET https://127.0.0.1:10117/metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+                Answer::Refusal(Refusal::Misdirected),
+            ),
+            ("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", Answer::Health),
+            ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", Answer::Methods),
+            (
+                "OPTIONS /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+                Answer::Methods,
+            ),
+            (
+                "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+                Answer::Refusal(Refusal::Malformed),
+            ),
+            (
+                "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n",
+                Answer::Refusal(Refusal::NotImplemented),
+            ),
+            (
+                "GET x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n",
+                Answer::Refusal(Refusal::Malformed),
+            ),
+            (
+                "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n",
                 Answer::Refusal(Refusal::WithBody),
             ),
             (
-                "GET /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
                 Answer::Refusal(Refusal::WithBody),
             ),
             ("\x16\x03\x01 hello", Answer::Refusal(Refusal::Malformed)),
@@ -203,21 +267,21 @@ mod tests {
             assert_eq!(answer(head), expected, "{head}");
         }
         assert_eq!(parse(b"GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);
-        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(65));
+        let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(65));
         assert_eq!(answer(&many), Answer::Refusal(Refusal::TooLarge));
     }
 
     #[test]
     fn a_connection_is_kept_as_the_version_and_the_client_say() {
         for (head, kept) in [
-            ("GET /metrics HTTP/1.1\r\n\r\n", true),
+            ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", true),
             (
-                "GET /metrics HTTP/1.1\r\nConnection: TE, Close\r\n\r\n",
+                "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: TE, Close\r\n\r\n",
                 false,
             ),
             ("GET /metrics HTTP/1.0\r\n\r\n", false),
-            ("GET /other HTTP/1.1\r\n\r\n", true),
-            ("PUT /metrics HTTP/1.1\r\n\r\n", false),
+            ("GET /other HTTP/1.1\r\nHost: x\r\n\r\n", true),
+            ("PUT /metrics HTTP/1.1\r\nHost: x\r\n\r\n", false),
         ] {
             let request = parse(head.as_bytes()).unwrap();
             assert_eq!(
@@ -265,7 +329,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..200),
             begin in 0_usize..40,
         ) {
-            let mut text = b"GET /metrics HTTP/1.1\r\nAccept: ;q==,;\r\n\r\n"[..begin].to_vec();
+            let mut text = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: ;q==,;\r\n\r\n"[..begin].to_vec();
             text.extend_from_slice(&bytes);
             if let Some(request) = parse(&text) {
                 prop_assert!(request.length <= text.len());

@@ -34,7 +34,8 @@ fn serve(limits: Limits, text: &str) -> (Server, Arc<Pages>) {
     if !text.is_empty() {
         publish(&pages, text);
     }
-    let server = Server::with_limits("127.0.0.1:0", Arc::clone(&pages), limits).unwrap();
+    let server =
+        Server::with_limits("127.0.0.1:0", Arc::clone(&pages), Arc::default(), limits).unwrap();
     (server, pages)
 }
 
@@ -44,6 +45,10 @@ fn publish(pages: &Pages, text: &str) {
         out.extend_from_slice(text.as_bytes());
         2
     });
+}
+
+fn refused(server: &Server) -> u64 {
+    server.counts().requests.unwrap().refused
 }
 
 fn connect(server: &Server) -> TcpStream {
@@ -105,14 +110,16 @@ fn a_connection_serves_page_after_page() {
     stream.write_all(end.as_bytes()).unwrap();
     assert_eq!(answer(&mut stream, true).1, "one 3\ntwo 4\n");
     eventually("all samples are counted", || server.counts().written == 8);
-    assert_eq!(server.counts().refused, Some(0));
+    assert_eq!(refused(&server), 0);
 }
 
 #[test]
 fn head_is_get_without_the_body() {
     let (server, _pages) = serve(PATIENT, "one 1\n");
     let mut stream = connect(&server);
-    stream.write_all(b"HEAD /metrics HTTP/1.1\r\n\r\n").unwrap();
+    stream
+        .write_all(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
     let (head, _) = answer(&mut stream, false);
     assert!(head.contains("Content-Length: 6\r\n"), "{head}");
     stream.write_all(METRICS.as_bytes()).unwrap();
@@ -126,7 +133,8 @@ fn head_is_get_without_the_body() {
 fn a_page_comes_in_the_format_that_is_asked_for() {
     let (server, pages) = serve(PATIENT, "");
     let mut stream = connect(&server);
-    let request = "GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text\r\n\r\n";
+    let request =
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text\r\n\r\n";
     for (text, kind) in [
         ("", ""),
         ("# EOF\n", "application/openmetrics-text; version=1.0.0"),
@@ -171,27 +179,45 @@ fn a_scrape_waits_for_the_next_tick() {
 fn what_is_no_scrape_is_refused_and_nothing_of_it_comes_back() {
     let (server, _pages) = serve(PATIENT, "one 1\n");
     for (request, status, kept) in [
-        ("GET /secret HTTP/1.1\r\n\r\n", "404 Not Found", true),
         (
-            "POST /metrics HTTP/1.1\r\nContent-Length: 6\r\n\r\nsecret",
+            "GET /secret HTTP/1.1\r\nHost: x\r\n\r\n",
+            "404 Not Found",
+            true,
+        ),
+        (
+            "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nsecret",
             "405 Method",
             false,
         ),
-        ("DELETE /metrics HTTP/1.1\r\n\r\n", "405 Method", false),
         (
-            "GET /metrics HTTP/1.1\r\nContent-Length: 6\r\n\r\nsecret",
+            "DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+            "405 Method",
+            false,
+        ),
+        (
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nsecret",
             "413 Content",
             false,
         ),
         (
-            "GET /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
             "413 Content",
             false,
         ),
         ("secret\r\n\r\n", "400 Bad", false),
         ("GET /metrics HTTP/3.0\r\n\r\n", "400 Bad", false),
+        (
+            "GET /metrics HTTP/1.1\r\nX-Secret: secret\r\n\r\n",
+            "400 Bad",
+            false,
+        ),
+        (
+            "CONNECT secret:443 HTTP/1.1\r\nHost: secret:443\r\n\r\n",
+            "501 Not Implemented",
+            false,
+        ),
     ] {
-        let before = server.counts().refused.unwrap();
+        let before = refused(&server);
         let mut stream = connect(&server);
         stream.write_all(request.as_bytes()).unwrap();
         let (head, body) = answer(&mut stream, true);
@@ -210,7 +236,7 @@ fn what_is_no_scrape_is_refused_and_nothing_of_it_comes_back() {
         } else {
             assert_eq!(rest(&mut stream), "");
         }
-        assert_eq!(server.counts().refused, Some(before + 1));
+        assert_eq!(refused(&server), before + 1);
     }
 }
 
@@ -220,7 +246,7 @@ fn a_head_of_more_than_8_kib_is_refused() {
     for (filling, status) in [(8000, "200 OK"), (8193, "431 Request Header")] {
         let mut stream = connect(&server);
         let header = "x".repeat(filling);
-        let request = format!("GET /metrics HTTP/1.1\r\nX: {header}\r\n\r\n");
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {header}\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let (head, _) = answer(&mut stream, true);
         assert!(
@@ -235,10 +261,10 @@ fn the_17th_connection_is_refused_until_another_one_ends() {
     let (server, _pages) = serve(PATIENT, "one 1\n");
     let mut streams: Vec<_> = (0..16).map(|_| connect(&server)).collect();
     // Accepted one after the other: this one is the last.
-    let refused = rest(&mut connect(&server));
-    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    assert!(refused.ends_with("too many connections\n"), "{refused}");
-    assert_eq!(server.counts().refused, Some(1));
+    let told = rest(&mut connect(&server));
+    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+    assert!(told.ends_with("too many connections\n"), "{told}");
+    assert_eq!(refused(&server), 1);
     // The others are none the worse.
     for stream in &mut streams {
         stream.write_all(METRICS.as_bytes()).unwrap();
@@ -275,7 +301,7 @@ fn a_slow_head_is_not_waited_for() {
     assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
     stop.store(true, Ordering::Relaxed);
     dripping.join().unwrap();
-    assert_eq!(server.counts().refused, Some(1));
+    assert_eq!(refused(&server), 1);
     // Who says nothing at all is told nothing.
     assert_eq!(rest(&mut connect(&server)), "");
 }
@@ -291,7 +317,7 @@ fn a_connection_that_is_idle_for_too_long_is_ended() {
     stream.write_all(METRICS.as_bytes()).unwrap();
     assert_eq!(answer(&mut stream, true).1, "one 1\n");
     assert_eq!(rest(&mut stream), "");
-    assert_eq!(server.counts().refused, Some(0));
+    assert_eq!(refused(&server), 0);
 }
 
 #[test]
@@ -337,6 +363,70 @@ fn a_client_that_does_not_read_is_cut_off_and_counted() {
 }
 
 #[test]
+fn a_client_that_leaves_early_is_no_loss() {
+    let (server, _pages) = serve(PATIENT, &"x".repeat(64 * 1024 * 1024));
+    // As kubelets do: the beginning is enough for them.
+    for number in 1..=3 {
+        let mut stream = connect(&server);
+        stream.write_all(METRICS.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 10 * 1024]).unwrap();
+        drop(stream);
+        eventually("it is counted", || {
+            server.counts().requests.unwrap().abandoned == number
+        });
+    }
+    let counts = server.counts();
+    assert_eq!((counts.queued, counts.written, counts.dropped), (0, 0, 0));
+    assert_eq!(refused(&server), 0);
+}
+
+#[test]
+fn health_is_told_without_a_page() {
+    const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (server, pages) = serve(PATIENT, "");
+    let mut stream = connect(&server);
+    stream.write_all(HEALTH).unwrap();
+    let (head, body) = answer(&mut stream, true);
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(body, "no tick yet\n");
+    server
+        .shared
+        .pulse
+        .beat(Duration::from_secs(10), ["netlink"].into_iter());
+    stream.write_all(HEALTH).unwrap();
+    let (head, body) = answer(&mut stream, true);
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(
+        body.starts_with("ticking, mode netlink, last tick "),
+        "{body}"
+    );
+    stream
+        .write_all(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    answer(&mut stream, false);
+    assert!(pages.wanted(false).is_none(), "nobody waits for a page");
+    assert_eq!(refused(&server), 0);
+}
+
+#[test]
+fn every_form_of_a_target_is_understood() {
+    let (server, _pages) = serve(PATIENT, "one 1\n");
+    let mut stream = connect(&server);
+    let address = server.listener.local_addr().unwrap();
+    for target in [format!("http://{address}/metrics"), "/metrics?x".into()] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(answer(&mut stream, true).1, "one 1\n", "{target}");
+    }
+    stream
+        .write_all(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let text = rest(&mut stream);
+    assert!(text.starts_with("HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+    assert!(!text.contains("Content-Length"), "{text}");
+}
+
+#[test]
 fn a_large_page_comes_whole() {
     let text = "0123456789abcde\n".repeat(1024 * 1024);
     let (server, _pages) = serve(PATIENT, &text);
@@ -349,10 +439,12 @@ fn a_large_page_comes_whole() {
 fn an_address_that_is_taken_is_an_error_at_once_and_free_after_the_end() {
     let (server, pages) = serve(PATIENT, "");
     let address = server.listener.local_addr().unwrap().to_string();
-    let error = Server::open(&address, Arc::clone(&pages)).err().unwrap();
+    let error = Server::open(&address, Arc::clone(&pages), Arc::default())
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     drop(server);
-    Server::open(&address, pages).unwrap();
+    Server::open(&address, pages, Arc::default()).unwrap();
 }
 
 #[test]

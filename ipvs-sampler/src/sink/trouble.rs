@@ -1,0 +1,145 @@
+//! What stands in an output's way: said once for each change, with how many lines it costs.
+
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
+
+/// Losses that come again within so long are one trouble: there may be good batches in between.
+const QUIET: Duration = Duration::from_secs(60);
+/// So many kinds of losses are told apart at once. Servers may answer in turns.
+const MOST_KINDS: usize = 8;
+
+/// Why lines are not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// In words for a person.
+    pub(super) words: String,
+    /// What makes it another cause. It may leave out what differs each time.
+    pub(super) kind: String,
+}
+
+impl From<String> for Cause {
+    fn from(words: String) -> Self {
+        Self {
+            kind: words.clone(),
+            words,
+        }
+    }
+}
+
+/// What was said last.
+#[derive(Default)]
+pub(super) struct Trouble {
+    /// Lines wait, because of this.
+    waiting: Option<String>,
+    /// One for each kind, the one that was said last at the end.
+    losing: Vec<Losing>,
+}
+
+struct Losing {
+    kind: String,
+    lines: u64,
+    last: Instant,
+}
+
+impl Trouble {
+    /// Lines wait for this to end.
+    pub(super) fn waits(&mut self, output: &impl Display, cause: impl Into<Cause>) {
+        let Cause { words, kind } = cause.into();
+        if self.waiting.as_ref() != Some(&kind) {
+            log::warn!("{output}: {words}; trying again");
+            self.waiting = Some(kind);
+        }
+    }
+
+    /// So many lines are lost, and how: dropped or rejected.
+    pub(super) fn loses(
+        &mut self,
+        output: &impl Display,
+        lines: u64,
+        how: &'static str,
+        cause: impl Into<Cause>,
+    ) {
+        // Whatever it waited for has come to an end, if not to a good one.
+        self.waiting = None;
+        let Cause { words, kind } = cause.into();
+        let kind = format!("{how}: {kind}");
+        if let Some(losing) = self.losing.iter_mut().find(|losing| losing.kind == kind) {
+            losing.lines += lines;
+            losing.last = Instant::now();
+            return;
+        }
+        log::warn!(
+            "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further ones"
+        );
+        if self.losing.len() == MOST_KINDS {
+            self.losing.remove(0);
+        }
+        self.losing.push(Losing {
+            kind,
+            lines,
+            last: Instant::now(),
+        });
+    }
+
+    /// Lines were taken.
+    pub(super) fn is_over(&mut self, output: &impl Display) {
+        if self.waiting.take().is_some() {
+            log::info!("{output}: lines are taken again");
+        }
+        let is_quiet = |losing: &mut Losing| losing.last.elapsed() >= QUIET;
+        for Losing { kind, lines, .. } in self.losing.extract_if(.., is_quiet) {
+            log::info!("{output}: no more lines {kind}; {lines} were lost");
+        }
+    }
+
+    /// Why lines were lost, each kind once.
+    #[cfg(test)]
+    pub(super) fn losing(&self) -> Vec<&str> {
+        self.losing
+            .iter()
+            .map(|losing| losing.kind.as_str())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_KINDS, Trouble};
+
+    #[test]
+    fn losses_between_good_batches_and_in_turns_are_said_once() {
+        let mut trouble = Trouble::default();
+        for cause in ["one", "other", "one", "other"] {
+            trouble.loses(&"output", 2, "rejected", cause.to_owned());
+            trouble.is_over(&"output");
+        }
+        assert_eq!(trouble.losing(), ["rejected: one", "rejected: other"]);
+        let lines = trouble.losing.iter().map(|losing| losing.lines);
+        assert_eq!(lines.collect::<Vec<_>>(), [4, 4]);
+    }
+
+    #[test]
+    fn kinds_do_not_pile_up() {
+        let mut trouble = Trouble::default();
+        for number in 0..100 {
+            trouble.loses(&"output", 1, "dropped", number.to_string());
+        }
+        assert_eq!(trouble.losing.len(), MOST_KINDS);
+    }
+
+    #[test]
+    fn waiting_ends_with_the_first_lines_that_are_taken_or_lost() {
+        let mut trouble = Trouble::default();
+        for end in [true, false] {
+            trouble.waits(&"output", "refused".to_owned());
+            assert_eq!(trouble.waiting.as_deref(), Some("refused"));
+            match end {
+                true => trouble.is_over(&"output"),
+                false => trouble.loses(&"output", 1, "rejected", "bad".to_owned()),
+            }
+            assert_eq!(trouble.waiting, None);
+        }
+    }
+}
