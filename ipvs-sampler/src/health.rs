@@ -38,6 +38,18 @@ impl Mode {
         }
     }
 
+    /// Whether more is known, or newer.
+    #[must_use]
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        let rank = |mode: &Self| match mode {
+            Self::Live => 3,
+            Self::Events(_) => 2,
+            Self::Netlink(_) => 1,
+            Self::Waiting(_) => 0,
+        };
+        rank(self) > rank(other)
+    }
+
     /// Why it is no better one; empty when there is none.
     #[must_use]
     pub fn reason(&self) -> &'static str {

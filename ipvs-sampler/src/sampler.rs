@@ -348,7 +348,7 @@ impl Sampler {
                 return Ok(false);
             }
         }
-        self.floors.raise(&mut self.spare);
+        self.floors.take_in(&mut self.spare);
         self.snapshot_wall = Some(self.last_dump.wall);
         self.health.dumps += 1;
         self.health.dump_ns.record(self.last_dump.since(&began));

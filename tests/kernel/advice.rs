@@ -105,6 +105,13 @@ pub(crate) fn lockdown_is_named_and_no_address_leaves() {
         "{said}"
     );
     assert_eq!(address_in(&said), None, "{said}");
+    let path = said
+        .lines()
+        .find_map(|line| line.split_once("the verifier's log is in "));
+    let (_, path) = path.expect("the verifier had its say");
+    let log = std::fs::read_to_string(path).expect("the verifier's log");
+    assert!(!log.is_empty());
+    assert_eq!(address_in(&log), None, "{log}");
 
     let ended = sampler::output("run --interval 200ms --count 3 --ebpf-log debug");
     assert_eq!(ended.status.code(), Some(0));

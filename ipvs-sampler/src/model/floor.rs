@@ -13,6 +13,9 @@ use super::{DestinationKey, ServiceKey, Snapshot, Stats};
 pub struct Floors {
     /// By key: services in front of their destinations.
     entries: Vec<Floor>,
+    /// Those of before, while what is published is noted, and how many of them are behind.
+    former: Vec<Floor>,
+    passed: usize,
 }
 
 type Key = (ServiceKey, Option<DestinationKey>);
@@ -31,8 +34,15 @@ impl Floors {
         self.entries.clear();
     }
 
-    /// Notes what was published of a service, and what the last dump says of it. To be called in the order
-    /// of a snapshot.
+    /// Begins to note what is published, in the order of a snapshot. Floors of before stay, of objects that
+    /// are still there.
+    pub fn begin(&mut self) {
+        std::mem::swap(&mut self.entries, &mut self.former);
+        self.entries.clear();
+        self.passed = 0;
+    }
+
+    /// Notes what was published of a service, and what the last dump says of it.
     pub fn note_service(&mut self, key: ServiceKey, published: &Stats, dumped: &Stats) {
         self.note((key, None), published, dumped);
     }
@@ -49,7 +59,17 @@ impl Floors {
     }
 
     fn note(&mut self, key: Key, published: &Stats, dumped: &Stats) {
-        let (counters, netlink) = (published.counters(), dumped.counters());
+        let (mut counters, mut netlink) = (published.counters(), dumped.counters());
+        self.passed += count_before(&self.former[self.passed..], key);
+        if let Some(floor) = self
+            .former
+            .get(self.passed)
+            .filter(|floor| floor.key == key)
+        {
+            // What was dumped has been raised to it.
+            netlink = floor.netlink;
+            raise(&mut counters, &floor.counters);
+        }
         if exceeds(&counters, &netlink) {
             self.entries.push(Floor {
                 key,
@@ -59,41 +79,53 @@ impl Floors {
         }
     }
 
-    /// Raises a dump's counters to what was published, where the kernel's have not gone back since. What
-    /// netlink has caught up with is let go.
-    pub fn raise(&mut self, snapshot: &mut Snapshot) {
+    /// Takes in a dump: lets go of what netlink has caught up with and of what the kernel has set back, and
+    /// raises the rest to what was published.
+    pub fn take_in(&mut self, dump: &mut Snapshot) {
         if self.entries.is_empty() {
             return;
         }
         let mut kept = 0;
         let mut at = 0;
-        snapshot.each_stats(|key, stats| {
-            while self.entries.get(at).is_some_and(|floor| floor.key < key) {
-                at += 1;
-            }
-            let Some(mut floor) = self
-                .entries
-                .get(at)
-                .copied()
-                .filter(|floor| floor.key == key)
-            else {
+        dump.each_stats(|key, stats| {
+            at += count_before(&self.entries[at..], key);
+            let Some(floor) = self.entries.get(at).filter(|floor| floor.key == key) else {
                 return;
             };
-            at += 1;
             let netlink = stats.counters();
-            if exceeds(&floor.netlink, &netlink) || !exceeds(&floor.counters, &netlink) {
-                return;
+            let set_back = exceeds(&floor.netlink, &netlink);
+            if !set_back && exceeds(&floor.counters, &netlink) {
+                self.entries[kept] = Floor { netlink, ..*floor };
+                kept += 1;
             }
-            floor.netlink = netlink;
-            let mut raised = netlink;
-            for (counter, floor) in raised.iter_mut().zip(floor.counters) {
-                *counter = (*counter).max(floor);
-            }
-            stats.set_counters(raised);
-            self.entries[kept] = floor;
-            kept += 1;
+            at += 1;
         });
         self.entries.truncate(kept);
+        self.hold(dump);
+    }
+
+    /// Raises a snapshot's counters to what was published.
+    pub fn hold(&self, snapshot: &mut Snapshot) {
+        let mut at = 0;
+        snapshot.each_stats(|key, stats| {
+            at += count_before(&self.entries[at..], key);
+            if let Some(floor) = self.entries.get(at).filter(|floor| floor.key == key) {
+                let mut counters = stats.counters();
+                raise(&mut counters, &floor.counters);
+                stats.set_counters(counters);
+            }
+        });
+    }
+}
+
+/// How many of the floors come before a key.
+fn count_before(floors: &[Floor], key: Key) -> usize {
+    floors.iter().take_while(|floor| floor.key < key).count()
+}
+
+fn raise(counters: &mut [u64; COUNTERS], floors: &[u64; COUNTERS]) {
+    for (counter, floor) in counters.iter_mut().zip(floors) {
+        *counter = (*counter).max(*floor);
     }
 }
 
@@ -142,6 +174,12 @@ mod tests {
 
     fn floors(published: Stats, dumped: Stats) -> Floors {
         let mut floors = Floors::default();
+        note(&mut floors, published, dumped);
+        floors
+    }
+
+    fn note(floors: &mut Floors, published: Stats, dumped: Stats) {
+        floors.begin();
         for (service, destinations) in snapshot(dumped).iter() {
             floors.note_service(service.key, &published, &service.stats);
             for destination in destinations {
@@ -149,7 +187,6 @@ mod tests {
                 floors.note_destination(service, key, &published, &destination.stats);
             }
         }
-        floors
     }
 
     fn all(snapshot: &Snapshot) -> Vec<(u64, u64)> {
@@ -170,10 +207,29 @@ mod tests {
             (stats(11, 120), (11, 120)),
         ] {
             let mut snapshot = snapshot(dumped);
-            floors.raise(&mut snapshot);
+            floors.take_in(&mut snapshot);
             assert_eq!(all(&snapshot), [expected; 2 * MARKS as usize]);
         }
         assert!(floors.entries.is_empty(), "caught up");
+    }
+
+    /// What is lost may be lost in steps: live counters first, then the events.
+    #[test]
+    fn floors_stay_when_what_is_published_is_noted_again() {
+        let mut floors = floors(stats(10, 100), stats(7, 90));
+        let mut current = snapshot(stats(7, 90));
+        floors.hold(&mut current);
+        assert_eq!(all(&current), [(10, 100); 2 * MARKS as usize]);
+        // Published as raised, with netlink behind it.
+        note(&mut floors, stats(10, 100), stats(10, 100));
+        floors.hold(&mut current);
+        assert_eq!(all(&current), [(10, 100); 2 * MARKS as usize]);
+        note(&mut floors, stats(12, 100), stats(10, 100));
+        for (dumped, expected) in [(stats(8, 95), (12, 100)), (stats(13, 101), (13, 101))] {
+            let mut snapshot = snapshot(dumped);
+            floors.take_in(&mut snapshot);
+            assert_eq!(all(&snapshot), [expected; 2 * MARKS as usize]);
+        }
     }
 
     #[test]
@@ -181,7 +237,7 @@ mod tests {
         let mut floors = floors(stats(10, 100), stats(7, 90));
         for dumped in [stats(0, 90), stats(1, 91)] {
             let mut snapshot = snapshot(dumped);
-            floors.raise(&mut snapshot);
+            floors.take_in(&mut snapshot);
             let expected = (dumped.connections, dumped.packets_in);
             assert_eq!(all(&snapshot), [expected; 2 * MARKS as usize]);
         }
@@ -192,9 +248,9 @@ mod tests {
         let mut floors = floors(stats(10, 100), stats(7, 90));
         let mut without = snapshot(stats(7, 90));
         without.services.remove(1);
-        floors.raise(&mut without);
+        floors.take_in(&mut without);
         let mut again = snapshot(stats(7, 90));
-        floors.raise(&mut again);
+        floors.take_in(&mut again);
         let connections: Vec<_> = all(&again).iter().map(|(first, _)| *first).collect();
         assert_eq!(connections, [10, 7, 10, 10, 7, 10]);
     }

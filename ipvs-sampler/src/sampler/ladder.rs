@@ -372,7 +372,7 @@ impl Sampler {
         if mode == Mode::Live {
             self.floors.clear();
         } else {
-            if self.mode == Mode::Live {
+            if self.mode.is_better_than(&mode) {
                 self.keep_floors();
             }
             // Whatever was read last must not be taken for live.
@@ -385,13 +385,13 @@ impl Sampler {
         }
     }
 
-    /// Notes what is published, where netlink is behind it.
+    /// Notes what is published, where netlink is behind it: a source is about to be lost.
     fn keep_floors(&mut self) {
         if !matches!(self.mode, Mode::Live | Mode::Events(_)) {
             return;
         }
         let mut floors = std::mem::take(&mut self.floors);
-        floors.clear();
+        floors.begin();
         for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
             let published = self.fresh_service(index, service, &self.window_began);
             floors.note_service(service.key, &published.stats, &service.stats);
@@ -401,7 +401,7 @@ impl Sampler {
                 floors.note_destination(service.key, key, &published.stats, &destination.stats);
             }
         }
-        floors.raise(&mut self.snapshot);
+        floors.hold(&mut self.snapshot);
         self.floors = floors;
     }
 
