@@ -20,6 +20,7 @@ mod kernel;
 mod lab;
 mod modules;
 mod package;
+mod packages;
 mod paths;
 mod plan;
 mod python;

@@ -3,6 +3,7 @@
 //!
 //! The checks themselves are shell scripts beside this file: they call what an operator would.
 
+mod additions;
 mod boot;
 mod dashboards;
 mod files;
@@ -60,10 +61,12 @@ pub(crate) fn reports(workspace: &Workspace, interrupted: &AtomicBool) -> Result
         Ok(counts) => Outcome::Ran(counts),
         Err(error) => broke(&error),
     };
+    let setup = Outcome::Ran(additions::check(&root));
     let booted = boot::check(&root, &dist, interrupted)?;
     Ok(vec![
         files,
         report("package", plain),
+        report("setup", setup),
         report("systemd", booted),
     ])
 }
