@@ -17,12 +17,12 @@ use anyhow::Result;
 use crate::{
     dist,
     exec::progress,
-    guest::Outcome,
+    guest::{Outcome, Report},
     paths::Workspace,
     setup,
     summary::Counts,
     terminal,
-    test::{Report, conclude},
+    test::conclude,
 };
 
 /// Prints each check in libtest's form, which `Counts` reads.
@@ -67,7 +67,7 @@ pub(crate) fn reports(workspace: &Workspace, interrupted: &AtomicBool) -> Result
         files,
         report("package", plain),
         report("setup", setup),
-        report("systemd", booted),
+        booted,
     ])
 }
 
@@ -75,6 +75,7 @@ fn report(place: &str, outcome: Outcome) -> Report {
     Report {
         place: place.into(),
         outcome,
+        failed: Vec::new(),
     }
 }
 
