@@ -5,6 +5,7 @@
 
 mod file;
 mod show;
+mod text;
 
 use std::{
     env,
@@ -16,7 +17,7 @@ use std::{
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use thiserror::Error;
 
-use crate::cli::Cli;
+use crate::cli::{self, Cli};
 use show::redacted;
 pub use show::show;
 
@@ -45,7 +46,7 @@ pub enum Problem {
 pub struct Sources {
     arguments: Vec<OsString>,
     /// Those whose names begin with [`PREFIX`], sorted by name.
-    variables: Vec<(String, String)>,
+    variables: Vec<(String, OsString)>,
 }
 
 /// An option that is set elsewhere than on the command line.
@@ -118,9 +119,8 @@ impl Sources {
     #[must_use]
     pub fn of_process() -> Self {
         let mut variables: Vec<_> = env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
             .filter(|(name, _)| name.starts_with(PREFIX))
-            .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
             .collect();
         variables.sort_unstable();
         Self {
@@ -134,6 +134,7 @@ impl Sources {
     /// # Errors
     /// What is wrong, and where.
     pub fn read(&self) -> Result<Configuration, Problem> {
+        self.check_arguments()?;
         let command = Cli::command();
         let matches = command.clone().try_get_matches_from(&self.arguments)?;
         let Some(path) = sampling(&matches) else {
@@ -150,7 +151,7 @@ impl Sources {
             Some((path, text)) => file::settings(path, text, options).map_err(Problem::Wrong)?,
             None => Vec::new(),
         };
-        for setting in self.variable_settings(options) {
+        for setting in self.variable_settings(options)? {
             settings.retain(|lower| lower.key != setting.key);
             settings.push(setting);
         }
@@ -159,18 +160,32 @@ impl Sources {
         }
         let matches =
             with_defaults(command, &path, &settings).try_get_matches_from(&self.arguments)?;
+        let cli = Cli::from_arg_matches(&matches)?;
+        check_tags(&cli)?;
         Ok(Configuration {
-            cli: Cli::from_arg_matches(&matches)?,
+            cli,
             matches,
             settings,
             file: file.map(|(path, _)| path),
         })
     }
 
+    /// Before clap looks at them: it would print them as they are.
+    fn check_arguments(&self) -> Result<(), clap::Error> {
+        for argument in self.arguments.iter().skip(1) {
+            let argument = argument.to_string_lossy();
+            let shown = || redacted(&argument);
+            text::check(&argument).map_err(|why| usage(format!("{:?} {why}", shown())))?;
+        }
+        Ok(())
+    }
+
     /// The file and its text; none, when none was named and none is in the usual place.
     fn file(&self, named: Option<PathBuf>) -> Result<Option<(PathBuf, String)>, Problem> {
-        let variable = || Some(PathBuf::from(self.variable("CONFIG")?));
-        let named = named.or_else(variable);
+        let named = match named {
+            Some(path) => Some(path),
+            None => self.variable_file()?,
+        };
         let optional = named.is_none();
         let path = named.unwrap_or_else(|| DEFAULT_FILE.into());
         match fs::read_to_string(&path) {
@@ -183,29 +198,48 @@ impl Sources {
         }
     }
 
-    /// What a variable says; an empty one, or one of nothing but spaces, says nothing.
-    fn variable(&self, name: &str) -> Option<&str> {
-        let mut variables = self.variables.iter();
-        let (_, value) = variables.find(|(known, _)| known.strip_prefix(PREFIX) == Some(name))?;
-        Some(value.as_str()).filter(|value| !value.trim().is_empty())
+    fn variable_file(&self) -> Result<Option<PathBuf>, Problem> {
+        let Some(path) = self.variable("CONFIG")? else {
+            return Ok(None);
+        };
+        text::check(path).map_err(|why| Problem::Wrong(format!("{PREFIX}CONFIG: {why}")))?;
+        Ok(Some(path.into()))
     }
 
-    fn variable_settings(&self, options: &Command) -> Vec<Setting> {
-        let keys = keys(options).map(|key| (key, key.replace('-', "_").to_uppercase()));
-        keys.filter_map(|(key, name)| {
-            let value = self.variable(&name)?;
+    /// What a variable says; an empty one, or one of nothing but spaces, says nothing.
+    fn variable(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut variables = self.variables.iter();
+        let found = variables.find(|(known, _)| known.strip_prefix(PREFIX) == Some(name));
+        let Some((name, value)) = found else {
+            return Ok(None);
+        };
+        match value.to_str() {
+            Some(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
+            None => Err(Problem::Wrong(format!(
+                "{name}: {value:?} is not valid UTF-8"
+            ))),
+        }
+    }
+
+    fn variable_settings(&self, options: &Command) -> Result<Vec<Setting>, Problem> {
+        let mut settings = Vec::new();
+        for key in keys(options) {
+            let name = key.replace('-', "_").to_uppercase();
+            let Some(value) = self.variable(&name)? else {
+                continue;
+            };
             let values = if is_repeatable(options, key) {
                 value.split_whitespace().map(str::to_owned).collect()
             } else {
                 vec![value.to_owned()]
             };
-            Some(Setting {
+            settings.push(Setting {
                 key: key.to_owned(),
                 values,
                 origin: format!("{PREFIX}{name}"),
-            })
-        })
-        .collect()
+            });
+        }
+        Ok(settings)
     }
 
     /// Variables that look like an option's and are none's.
@@ -268,13 +302,35 @@ fn is_repeatable(options: &Command, key: &str) -> bool {
         .is_some_and(|argument| matches!(argument.get_action(), clap::ArgAction::Append))
 }
 
-/// Lets clap look at one setting by itself, so that the message can say where it stands.
+/// Two values for one tag on the command line; elsewhere, [`check`] has found them.
+fn check_tags(cli: &Cli) -> Result<(), clap::Error> {
+    let tags = match &cli.command {
+        cli::Command::Run(run) => &run.tag,
+        cli::Command::Config(cli::Config::Check(run) | cli::Config::Show(run)) => &run.tag,
+        _ => return Ok(()),
+    };
+    text::check_tags(tags.iter().map(|(name, _)| name.as_str())).map_err(usage)
+}
+
+fn usage(why: String) -> clap::Error {
+    Cli::command().error(clap::error::ErrorKind::ValueValidation, why)
+}
+
+/// Looks at one setting by itself, and lets clap do so, so that the message can say where it stands.
 fn check(setting: &Setting, options: &Command) -> Result<(), String> {
     let Setting {
         key,
         values,
         origin,
     } = setting;
+    let wrong = |why| format!("{origin}: {key}: {why}");
+    for value in values {
+        text::check(value).map_err(wrong)?;
+    }
+    if key == "tag" {
+        let names = values.iter().filter_map(|tag| tag.split_once('='));
+        text::check_tags(names.map(|(name, _)| name)).map_err(wrong)?;
+    }
     let argument = options
         .get_arguments()
         .find(|argument| argument.get_long() == Some(key));
@@ -290,7 +346,7 @@ fn check(setting: &Setting, options: &Command) -> Result<(), String> {
             let words: Vec<_> = reason.split_whitespace().collect();
             let reason = words.join(" ");
             let reason = reason.strip_prefix("error: ").unwrap_or(&reason);
-            Err(format!("{origin}: {key}: {reason}"))
+            Err(wrong(reason.to_owned()))
         }
     }
 }

@@ -240,7 +240,7 @@ impl Daemon {
         }
         if due == Due::Interval {
             let status: Vec<_> = self.samplers.iter().map(Sampler::status).collect();
-            self.supervisor.interval(status.join("; "));
+            self.supervisor.interval(&status.join("; "));
         }
         if let (Some(wanted), Some(pages), Ok(_)) = (wanted, self.sinks.pages(), &complete) {
             for report in self.sinks.reports() {

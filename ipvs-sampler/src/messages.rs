@@ -114,7 +114,16 @@ fn line(format: Format, level: Level, message: &str, now: i64) -> Vec<u8> {
     };
     // One line each, whatever a server or a file had to say.
     let message = message.trim_end().replace(['\n', '\r'], "; ");
-    format!("{label}{message}\n").into_bytes()
+    let mut line = label.to_owned();
+    for character in message.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    line.into_bytes()
 }
 
 fn json(level: Level, message: &str, now: i64) -> Vec<u8> {
@@ -132,6 +141,13 @@ mod tests {
     use log::Level;
 
     use super::{Format, line};
+
+    #[test]
+    fn a_terminal_obeys_no_message() {
+        let line = line(Format::Text, Level::Info, "a\x1b[31m\0\tb", 0);
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(line, "ipvs-sampler: a\\u{1b}[31m\\u{0}\\tb\n");
+    }
 
     #[test]
     fn a_message_is_one_line_in_each_format() {

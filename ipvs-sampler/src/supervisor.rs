@@ -1,14 +1,20 @@
 //! What a service manager is told (sd_notify(3)): when the sampler is ready, how it is doing, and that its
 //! loop still turns. Nothing happens where there is none.
 
-use std::time::Duration;
+mod manager;
 
-use sd_notify::{NotifyState, notify, watchdog_enabled};
+use std::{env, time::Duration};
+
+use manager::Manager;
 
 use crate::clock::Moment;
 
 /// The other side of the service manager.
+#[derive(Debug)]
 pub struct Supervisor {
+    manager: Option<Manager>,
+    /// The last message did not arrive: this is said once, not at each sign of life.
+    deaf: bool,
     /// Time between signs of life. A third of what is allowed: the loop may turn just before one is
     /// due, and then not for as long again.
     every: Option<Duration>,
@@ -22,8 +28,23 @@ impl Supervisor {
     /// As the environment says.
     #[must_use]
     pub fn new(now: Moment) -> Self {
+        let address = env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty());
+        let manager = address.and_then(|address| {
+            Manager::open(&address)
+                .inspect_err(|error| {
+                    log::warn!(
+                        "NOTIFY_SOCKET is {address:?}: {error}; the service manager will hear nothing"
+                    );
+                })
+                .ok()
+        });
         Self {
-            every: watchdog_enabled().map(|allowed| allowed / 3),
+            every: manager
+                .as_ref()
+                .and_then(|_| watchdog())
+                .map(|allowed| allowed / 3),
+            manager,
+            deaf: false,
             last: now,
             ready: false,
             status: String::new(),
@@ -31,15 +52,18 @@ impl Supervisor {
     }
 
     /// An interval's tick is done, and this is how things are. The first one makes the service ready.
-    pub fn interval(&mut self, status: String) {
+    pub fn interval(&mut self, status: &str) {
+        // A line break would begin another assignment.
+        let status = status.replace('\n', " ");
         if status == self.status && self.ready {
             return;
         }
-        let news = [NotifyState::Status(&status), NotifyState::Ready];
         // Together: whoever waits for it to be ready finds the status there.
-        tell(if self.ready { &news[..1] } else { &news });
-        self.ready = true;
-        self.status = status;
+        let ready = if self.ready { "" } else { "READY=1\n" };
+        if self.tell(&format!("STATUS={status}\n{ready}")) {
+            self.ready = true;
+            self.status = status;
+        }
     }
 
     /// Waits until a sign of life is due; for ever, when nobody wants any.
@@ -54,32 +78,51 @@ impl Supervisor {
     pub fn alive(&mut self, now: Moment) {
         let due = self.every.map(|every| every.as_nanos());
         if due.is_some_and(|due| u128::from(now.since(&self.last)) >= due) {
-            tell(&[NotifyState::Watchdog]);
+            self.tell("WATCHDOG=1\n");
             self.last = now;
         }
     }
 
     /// The configuration is read again; [`Supervisor::reloaded`] is to follow.
-    pub fn reloading(&self, now: &Moment) {
-        let now = i128::from(now.monotonic) / 1000;
-        tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(now)]);
+    pub fn reloading(&mut self, now: &Moment) {
+        let microseconds = now.monotonic / 1000;
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}\n"));
     }
 
     /// It is in effect, or the one before still is.
-    pub fn reloaded(&self) {
+    pub fn reloaded(&mut self) {
         if self.ready {
-            tell(&[NotifyState::Ready]);
+            self.tell("READY=1\n");
         }
     }
 
     /// The end has begun.
-    pub fn stopping(&self) {
-        tell(&[NotifyState::Stopping]);
+    pub fn stopping(&mut self) {
+        self.tell("STOPPING=1\n");
+    }
+
+    /// Whether it arrived, or there is nobody to tell.
+    fn tell(&mut self, message: &str) -> bool {
+        let Some(manager) = &self.manager else {
+            return true;
+        };
+        let told = manager.tell(message);
+        match &told {
+            Err(error) if !self.deaf => {
+                log::warn!("cannot reach the service manager at NOTIFY_SOCKET: {error}");
+            }
+            Ok(()) if self.deaf => log::info!("the service manager can be reached again"),
+            _ => {}
+        }
+        self.deaf = told.is_err();
+        told.is_ok()
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = notify(state) {
-        log::debug!("the service manager cannot be told: {error}");
-    }
+/// How long the loop may stand still, as sd_watchdog_enabled(3) finds out.
+fn watchdog() -> Option<Duration> {
+    let number = |name| env::var(name).ok()?.parse::<u64>().ok();
+    let other = number("WATCHDOG_PID").is_some_and(|pid| pid != u64::from(std::process::id()));
+    let allowed = number("WATCHDOG_USEC").filter(|allowed| *allowed > 0 && !other)?;
+    Some(Duration::from_micros(allowed))
 }

@@ -1,7 +1,10 @@
 //! The binary under a service manager, on any machine: with IPVS or without.
 
 use std::{
-    os::unix::net::UnixDatagram,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
     process::{Command, Stdio},
     time::Duration,
 };
@@ -10,12 +13,29 @@ use std::{
 fn the_service_manager_is_told() {
     let path = std::env::temp_dir().join(format!("ipvs-sampler-notify-{}", std::process::id()));
     let socket = UnixDatagram::bind(&path).unwrap();
+    told(&socket, path.to_str().unwrap());
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_service_manager_with_an_abstract_socket_is_told() {
+    let name = format!("ipvs-sampler-notify-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    told(
+        &UnixDatagram::bind_addr(&address).unwrap(),
+        &format!("@{name}"),
+    );
+}
+
+/// Looks at everything that comes out of `socket`, whose address is `address`.
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+fn told(socket: &UnixDatagram, address: &str) {
     socket
         .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ipvs-sampler"))
         .args(["run", "--interval", "1h", "--ebpf", "off"])
-        .env("NOTIFY_SOCKET", &path)
+        .env("NOTIFY_SOCKET", address)
         .env("WATCHDOG_USEC", "200000")
         .env_remove("WATCHDOG_PID")
         .stdout(Stdio::null())
@@ -43,7 +63,39 @@ fn the_service_manager_is_told() {
     let last = std::iter::repeat_with(next).find(|message| message != "WATCHDOG=1");
     assert_eq!(last.as_deref(), Some("STOPPING=1"));
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_service_manager_that_cannot_be_told_is_one_message() {
+    for (address, said) in [
+        ("relative/path", "expected /PATH, @NAME, or vsock:CID:PORT"),
+        ("/nowhere/notify", "cannot reach the service manager"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ipvs-sampler"))
+            .args([
+                "run",
+                "--interval",
+                "10ms",
+                "--ebpf",
+                "off",
+                "--for",
+                "500ms",
+            ])
+            .env("NOTIFY_SOCKET", address)
+            .env("WATCHDOG_USEC", "30000")
+            .env_remove("WATCHDOG_PID")
+            .stdout(Stdio::null())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let messages = String::from_utf8(output.stderr).unwrap();
+        let about = messages
+            .lines()
+            .filter(|line| line.contains("service manager"));
+        let about: Vec<_> = about.collect();
+        assert_eq!(about.len(), 1, "{messages}");
+        assert!(about[0].contains(said), "{messages}");
+    }
 }
 
 /// Nobody reads standard error: the sampler goes on, and ends when it is told to.

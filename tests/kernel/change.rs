@@ -6,6 +6,7 @@ use crate::support::{
     eventually, ipvsadm, let_the_estimator_run,
     lines::about,
     network::{self, ipvsadm},
+    pace::pause,
     sampler::Sampler,
     traffic::{self, Load},
 };
@@ -64,12 +65,12 @@ fn a_destination_is_deleted_and_comes_back_under_load() {
     let sampler = Sampler::counting("--interval 1s --resolution 20ms");
     let load = Load::start(&["10.0.0.1:80"]);
     for _ in 0..10 {
-        std::thread::sleep(Duration::from_millis(200));
+        pause(Duration::from_millis(200));
         ipvsadm("-d -t 10.0.0.1:80 -r 10.1.0.2:80");
-        std::thread::sleep(Duration::from_millis(100));
+        pause(Duration::from_millis(100));
         ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m");
     }
-    assert!(load.made() > 20, "load ran");
+    load.goes_on(20);
     drop(load);
     agrees_when_quiet(sampler);
 }
@@ -80,7 +81,7 @@ fn a_service_is_created_anew_with_the_same_destinations() {
     let sampler = Sampler::counting("--interval 1s --resolution 20ms");
     let load = Load::start(&["10.0.0.1:80"]);
     for _ in 0..5 {
-        std::thread::sleep(Duration::from_millis(300));
+        pause(Duration::from_millis(300));
         ipvsadm("-D -t 10.0.0.1:80");
         ipvsadm("-A -t 10.0.0.1:80 -s rr");
         ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m");
@@ -95,7 +96,9 @@ fn counters_are_zeroed_under_load() {
     two_destinations();
     let sampler = Sampler::counting("--interval 1s --resolution 20ms");
     let load = Load::start(&["10.0.0.1:80"]);
-    std::thread::sleep(Duration::from_millis(2500));
+    pause(Duration::from_millis(2500));
+    // More than what is looked for after zeroing.
+    load.goes_on(60);
     let before = sampler.count();
     ipvsadm("-Z");
     eventually("a count that starts anew", || {
@@ -103,9 +106,9 @@ fn counters_are_zeroed_under_load() {
             .any(|line| line.number("connections") < 20)
             .then_some(())
     });
-    std::thread::sleep(Duration::from_millis(500));
+    pause(Duration::from_millis(500));
     ipvsadm("-Z -t 10.0.0.1:80");
-    std::thread::sleep(Duration::from_millis(500));
+    pause(Duration::from_millis(500));
     drop(load);
     agrees_when_quiet(sampler);
 }
@@ -115,7 +118,7 @@ fn everything_is_cleared_and_configured_anew_under_load() {
     two_destinations();
     let sampler = Sampler::counting("--interval 1s --resolution 20ms");
     let load = Load::start(&["10.0.0.1:80", "10.0.0.1:8080"]);
-    std::thread::sleep(Duration::from_millis(500));
+    pause(Duration::from_millis(500));
     ipvsadm("-C");
     sampler.next_report();
     let cleared = sampler.report().expect("a report");
@@ -148,7 +151,7 @@ fn a_service_added_under_load_has_its_first_connections_too() {
     two_destinations();
     let sampler = Sampler::counting("--interval 60s --resolution 20ms");
     let load = Load::start(&["10.0.0.1:80"]);
-    std::thread::sleep(Duration::from_millis(300));
+    pause(Duration::from_millis(300));
     ipvsadm("-A -t 10.0.0.1:8080 -s rr");
     ipvsadm("-a -t 10.0.0.1:8080 -r 10.1.0.7:80 -m");
     traffic::connect("10.0.0.1:8080", 5);

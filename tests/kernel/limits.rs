@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::process::CommandExt as _,
     process::{Command, Output},
+    time::Duration,
 };
 
 use rustix::{
@@ -17,6 +18,7 @@ use crate::{
     support::{
         eventually,
         network::{self, ipvsadm},
+        pace::pause,
         sampler::{self, Sampler},
         traffic,
     },
@@ -159,7 +161,7 @@ impl Drop for Group {
             if fs::remove_dir(self.path).is_ok() {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            pause(Duration::from_millis(100));
         }
     }
 }

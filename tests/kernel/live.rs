@@ -7,13 +7,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::support::{
     eventually, ipvsadm, let_the_estimator_run,
     lines::{Line, about},
     network::{self, ipvsadm},
+    pace::{pause, soon},
     sampler::Sampler,
     sh, totals, traffic,
 };
@@ -131,16 +132,13 @@ fn ticks_fit(lines: &[Line], start: [u64; 5], watched: &[(i64, [u64; 5], i64)]) 
 /// Waits until the last lines equal ipvsadm in every field of every row: once it is quiet and the
 /// estimator has run. Segments of connections that were cut off may come for a while.
 pub(crate) fn becomes_equal(sampler: &Sampler) {
-    let mut difference = String::new();
-    for _ in 0..40 {
-        thread::sleep(Duration::from_millis(500));
+    let equal = soon(Duration::from_millis(500), || {
         let (stats, list) = (ipvsadm::stats(), ipvsadm::list());
-        match compare(&sampler.lines(), &stats, &list) {
-            Ok(()) => return,
-            Err(message) => difference = message,
-        }
+        compare(&sampler.lines(), &stats, &list)
+    });
+    if let Err(difference) = equal {
+        panic!("never equal: {difference}");
     }
-    panic!("never equal: {difference}");
 }
 
 /// Every row of ipvsadm against the last line about it.
@@ -235,10 +233,10 @@ fn churn(change: impl Fn()) {
     let sampler = Sampler::live("--interval 1s --resolution 20ms");
     let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
     for _ in 0..6 {
-        thread::sleep(Duration::from_millis(250));
+        pause(Duration::from_millis(250));
         change();
     }
-    assert!(load.made() > 10, "load ran");
+    load.goes_on(10);
     drop(load);
     becomes_equal(&sampler);
     let ended = sampler.stop();
@@ -250,7 +248,7 @@ fn churn(change: impl Fn()) {
 fn a_destination_is_deleted_and_comes_back_under_load() {
     churn(|| {
         ipvsadm("-d -t 10.0.0.1:80 -r 10.1.0.42:80");
-        thread::sleep(Duration::from_millis(60));
+        pause(Duration::from_millis(60));
         ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.42:80 -m");
     });
 }
@@ -287,8 +285,14 @@ fn extended_fields_say_how_connections_arrived() {
     ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.49:80 -m -w 0 -x 500 -y 400");
     let sampler = Sampler::live("--interval 2s --resolution 20ms --fields extended");
     sampler.next_report();
+    let begin = Instant::now();
     traffic::send("10.0.0.1:56", 40);
-    thread::sleep(Duration::from_millis(100));
+    // How long that took on this machine, up to the tick that counted the last one.
+    eventually("forty", || {
+        sampler.find(|line| line.tag("protocol") == "udp" && line.number("connections") >= 40)
+    });
+    let seconds = 1 + begin.elapsed().as_secs();
+    pause(Duration::from_millis(100));
     sampler.next_report();
     let ended = sampler.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.messages);
@@ -307,7 +311,7 @@ fn extended_fields_say_how_connections_arrived() {
     }
     assert_eq!(quiet.texts["forwarding"], "masq");
     assert!(!quiet.numbers.contains_key("interarrival_ns_p50"));
-    // The interval in which all of it fell, or the two.
+    // The interval in which all of it fell, or the two; more where it took longer than one.
     let busy: Vec<_> = about(&ended.lines, "UDP 10.0.0.1:56", "10.1.0.43:53")
         .filter(|line| {
             line.numbers
@@ -315,18 +319,20 @@ fn extended_fields_say_how_connections_arrived() {
                 .is_some_and(|n| *n > 0)
         })
         .collect();
-    assert!((1..=2).contains(&busy.len()), "{busy:?}");
+    assert!(
+        (1..=2 + seconds / 2).contains(&(busy.len() as u64)),
+        "{busy:?}"
+    );
     for line in &busy {
         let number = |field| line.number(field);
         assert!(number("connections_1ms_max") <= number("connections_10ms_max"));
         assert!(number("connections_10ms_max") <= 40);
         assert!(number("interarrival_ns_p50") <= number("interarrival_ns_p99"));
         assert!(number("interarrival_ns_p999") <= number("interarrival_ns_max"));
-        assert!(
-            number("cps_max") >= 40,
-            "40 within 2 s in windows of 20 ms: {line:?}"
-        );
     }
+    // The fastest window was not slower than all of them together.
+    let fastest = busy.iter().map(|line| line.number("cps_max")).max();
+    assert!(fastest.expect("a line") * seconds >= 40, "{busy:?}");
     let report = ended.lines.last().expect("lines");
     assert_eq!(report.number("arrivals_lost"), 0);
 }
@@ -337,23 +343,28 @@ fn the_kernels_rates_are_there_on_request() {
     configure();
     let sampler = Sampler::live("--interval 1s --resolution 50ms --rates kernel");
     let load = traffic::Load::start(&["10.0.0.1:80"]);
-    thread::sleep(Duration::from_secs(7));
-    let ended = sampler.stop();
-    drop(load);
-    // What is counted comes at once, what the estimator says changes every two seconds.
-    let lines: Vec<_> = ended
-        .lines
-        .iter()
-        .filter(|line| line.measurement == "ipvs_virtual_server" && line.tag("protocol") == "tcp")
-        .filter(|line| line.tag("address_family") == "inet")
-        .collect();
-    let distinct = |field: &str| {
-        let mut values: Vec<_> = lines.iter().map(|line| line.number(field)).collect();
+    let begin = Instant::now();
+    let distinct = |lines: &[Line], field: &str| {
+        let mut values: Vec<_> = lines
+            .iter()
+            .filter(|line| line.measurement == "ipvs_virtual_server")
+            .filter(|line| line.tag("protocol") == "tcp" && line.tag("address_family") == "inet")
+            .map(|line| line.number(field))
+            .collect();
         values.dedup();
         values.len()
     };
-    assert!(distinct("connections") > 20, "{} lines", lines.len());
-    assert!((2..=6).contains(&distinct("cps")), "{}", distinct("cps"));
+    pause(Duration::from_secs(7));
+    eventually("connections at once, and rates", || {
+        let lines = sampler.lines();
+        (distinct(&lines, "connections") > 20 && distinct(&lines, "cps") >= 2).then_some(())
+    });
+    let ended = sampler.stop();
+    drop(load);
+    // What the estimator says changes every two seconds.
+    let most = 3 + begin.elapsed().as_secs() as usize / 2;
+    let cps = distinct(&ended.lines, "cps");
+    assert!(cps <= most, "{cps} in {:?}", begin.elapsed());
 }
 
 #[test]
@@ -361,7 +372,7 @@ fn fifty_changes_per_second_under_load() {
     configure();
     let sampler = Sampler::live("--interval 1s --resolution 20ms");
     let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let mut changes = 0;
     for round in 0..80 {
         // Five at a time: added, edited, deleted, deleted and added again.
@@ -375,7 +386,7 @@ fn fifty_changes_per_second_under_load() {
         );
         network::restore(&script);
         changes += script.lines().count();
-        thread::sleep(Duration::from_millis(60));
+        pause(Duration::from_millis(60));
     }
     let seconds = begin.elapsed().as_secs_f64();
     println!("{changes} changes in {seconds:.1} s");

@@ -27,6 +27,7 @@ mod output;
 mod permission;
 mod prometheus;
 mod random;
+mod service;
 mod snapshot;
 mod support;
 mod verifier;

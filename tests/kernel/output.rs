@@ -5,7 +5,6 @@ use std::{
     net::{TcpListener, UdpSocket},
     os::unix::net::UnixListener,
     thread,
-    time::Duration,
 };
 
 use crate::support::{
@@ -66,14 +65,13 @@ fn each_output_gets_every_line() {
     let (tcp, http) = (bind(), bind());
     let unix = UnixListener::bind(SOCKET).expect("listening");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    udp.set_read_timeout(Some(Duration::from_secs(5)))
-        .expect("a limit");
+    let udp_at = udp.local_addr().expect("an address");
     let sampler = Sampler::run(&format!(
         "--interval 500ms --resolution 50ms --output stdout --output file:{FILE} \
          --output unix:{SOCKET} --output tcp://127.0.0.1:{} --output udp://{} \
          --output influx+http://127.0.0.1:{}/?db=lb&gzip=off --output tcp://127.0.0.1:9",
         port(&tcp),
-        udp.local_addr().expect("an address"),
+        udp_at,
         port(&http),
     ));
     let unix = thread::spawn(move || collect(unix.accept().expect("a client").0));
@@ -82,7 +80,8 @@ fn each_output_gets_every_line() {
     let datagrams = thread::spawn(move || {
         let mut text = String::new();
         let mut buffer = [0; 2048];
-        while let Ok(length) = udp.recv(&mut buffer) {
+        // An empty one is the test's own, after the sampler's last.
+        while let Ok(length @ 1..) = udp.recv(&mut buffer) {
             text.push_str(std::str::from_utf8(&buffer[..length]).expect("text"));
         }
         text
@@ -90,6 +89,8 @@ fn each_output_gets_every_line() {
     traffic::connect("10.0.0.1:80", 30);
     sampler.next_report();
     let ended = sampler.stop();
+    let last = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    last.send_to(&[], udp_at).expect("sending");
     assert_eq!(ended.code, Some(0), "{}", ended.messages);
     assert!(
         ended.messages.contains("tcp://127.0.0.1:9"),

@@ -1,12 +1,13 @@
 //! Without privileges, and without the module: the right exit code, message and fallback.
 
-use std::{os::unix::process::CommandExt as _, process::Command};
+use std::{os::unix::process::CommandExt as _, process::Command, time::Duration};
 
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
 use crate::support::{
     eventually,
     network::{self, ipvsadm},
+    pace::pause,
     sampler::{self, Sampler},
     sh, traffic,
 };
@@ -36,7 +37,7 @@ pub(crate) fn unload() {
         names.sort_unstable_by_key(|name| *name == "ip_vs");
         let output = Command::new("rmmod").args(&names).output().expect("rmmod");
         refusal = format!("{}{modules}", text(&output.stderr));
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        pause(Duration::from_millis(200));
     }
     panic!("IPVS stays: {refusal}");
 }

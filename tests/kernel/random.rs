@@ -12,6 +12,7 @@ use crate::{
         eventually,
         lines::Line,
         network::{self, ipvsadm},
+        pace::{STEP, soon},
         sampler::Sampler,
         scheduled_by_the_kernel, traffic,
     },
@@ -210,16 +211,14 @@ fn whatever_happens_the_sampler_says_what_the_model_says() {
         let load = model.load(&mut random);
         history.push(format!("{step}: {change}{load}"));
         let recent = history.len().saturating_sub(12);
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while let Err(message) = model.compare(&sampler.lines()) {
-            assert!(
-                std::time::Instant::now() < deadline,
+        let fits = soon(STEP, || model.compare(&sampler.lines()));
+        if let Err(message) = fits {
+            panic!(
                 "seed {seed}: {message}; {:#?}; the sampler: {}; {:?}",
                 &history[recent..],
                 sampler.messages(),
                 sampler.report()
             );
-            std::thread::sleep(std::time::Duration::from_millis(20));
         }
         if step % COMPARE_EVERY == 0 {
             becomes_equal(&sampler);

@@ -13,6 +13,7 @@ mod rate;
 mod sampler;
 #[allow(
     dead_code,
+    unused_imports,
     reason = "shared with the kernel tests, which use all of it"
 )]
 #[path = "../kernel/support/mod.rs"]

@@ -83,11 +83,11 @@ fn on_host(workspace: &Workspace, rows: &mut Rows) -> Result<()> {
 }
 
 fn in_guest(args: &Args, workspace: &Workspace, rows: &mut Rows) -> Result<()> {
-    let guest = Guest::build(workspace, "measure", args.filter.as_deref())?.unheld();
+    let guest = Guest::build(workspace, "measure", args.filter.as_deref())?;
     let kernel = Kernel::get(args.kernel)?;
     let interrupted = terminal::interruption()?;
-    let outcome = guest.run(&kernel, &interrupted, &mut |line| rows.line("guest", line))?;
-    match outcome {
+    let report = guest.run(&kernel, &interrupted, &mut |line| rows.line("guest", line))?;
+    match report.outcome {
         Outcome::Ran(counts) if counts.failed == 0 => Ok(()),
         Outcome::Ran(counts) => bail!("not all could be measured: {counts}"),
         Outcome::Broke(_, reason) | Outcome::NotAvailable(reason) => bail!(reason),

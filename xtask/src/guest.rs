@@ -1,7 +1,6 @@
 //! One guest: what is built for it, its boot, and how its tests ended.
 
 use std::{
-    io::Write as _,
     path::PathBuf,
     sync::{
         atomic::{AtomicBool, Ordering},
@@ -19,16 +18,21 @@ use crate::{
     exec::progress,
     initramfs,
     kernel::Kernel,
+    libtest::Tests,
     paths::Workspace,
     plan::Plan,
     qemu::{Accel, Boot, Vm},
+    silence::Silence,
     summary::Counts,
 };
 
-/// Longer than any test is silent, emulation included.
-const SILENCE: Duration = Duration::from_secs(180);
-/// Longer than all of them take where four emulated guests share two processors.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// How it went in one place.
+pub(crate) struct Report {
+    pub(crate) place: String,
+    pub(crate) outcome: Outcome,
+    /// The names of tests that failed.
+    pub(crate) failed: Vec<String>,
+}
 
 /// How it went.
 pub(crate) enum Outcome {
@@ -37,6 +41,22 @@ pub(crate) enum Outcome {
     Broke(Counts, String),
     /// The kernel cannot be had, and need not.
     NotAvailable(String),
+}
+
+impl Report {
+    /// Of a place that cannot be had: a failure only where it has to be there.
+    pub(crate) fn without(place: &str, why: &anyhow::Error, required: bool) -> Self {
+        let why = format!("{why:#}");
+        Self {
+            place: place.to_owned(),
+            outcome: if required {
+                Outcome::Broke(Counts::default(), why)
+            } else {
+                Outcome::NotAvailable(why)
+            },
+            failed: Vec::new(),
+        }
+    }
 }
 
 /// What is booted in every kernel.
@@ -63,7 +83,10 @@ impl Guest {
                 &format!("--test={tests}"),
             ],
         )?;
-        let mut plan = Plan::new("test").with("test", tests);
+        // What a failed test has to say is wanted when it fails, and not at the end that may never come.
+        let mut plan = Plan::new("test")
+            .with("test", tests)
+            .with("arg", "--nocapture");
         if let Some(filter) = filter {
             plan = plan.with("arg", filter);
         }
@@ -77,13 +100,6 @@ impl Guest {
         })
     }
 
-    /// Its tests print to the console whether they pass or not.
-    #[must_use]
-    pub(crate) fn unheld(mut self) -> Self {
-        self.plan = self.plan.with("arg", "--nocapture");
-        self
-    }
-
     /// Boots one kernel and follows it to its end. An error is the machine's; what goes wrong
     /// in the guest is an outcome. `heard` is told each line of the console.
     pub(crate) fn run(
@@ -91,7 +107,7 @@ impl Guest {
         kernel: &Kernel,
         interrupted: &AtomicBool,
         heard: &mut dyn FnMut(&str),
-    ) -> Result<Outcome> {
+    ) -> Result<Report> {
         let name = kernel.series.name();
         let accel = Accel::choose(kernel)?;
         let dir = tempfile::TempDir::with_prefix("ipvs-sampler-test-")?;
@@ -114,18 +130,7 @@ impl Guest {
             disk: Some(&disk),
             accel,
         })?;
-        let mut counts = Counts::default();
-        let mut watch = Watch::default();
-        let broke = follow(
-            name,
-            &vm,
-            interrupted,
-            &mut |line| {
-                counts.line(line);
-                heard(line);
-            },
-            &mut watch,
-        )?;
+        let ended = follow(name, &vm, interrupted, heard)?;
         drop(vm);
         progress(format!(
             "{name} took {:.0} s",
@@ -135,8 +140,25 @@ impl Guest {
         if artifacts::unpack(&disk, &to)? {
             progress(format!("the tests' files are in {}", to.display()));
         }
-        let broke = broke.or_else(|| match watch.exit() {
-            Some(0) if counts == Counts::default() && self.filter.is_none() => {
+        // Who chose some may have chosen none.
+        Ok(ended.report(name, self.filter.is_some()))
+    }
+}
+
+/// What was heard of a guest that has ended, or was ended.
+pub(crate) struct Ended {
+    watch: Watch,
+    tests: Tests,
+    /// Why it was not waited for.
+    broke: Option<String>,
+}
+
+impl Ended {
+    /// How it went. `may_be_empty` is whether it is right when no test ran.
+    pub(crate) fn report(self, place: &str, may_be_empty: bool) -> Report {
+        let counts = self.tests.counts();
+        let broke = self.broke.or_else(|| match self.watch.exit() {
+            Some(0) if counts == Counts::default() && !may_be_empty => {
                 Some("no test ran".to_owned())
             }
             Some(0) => None,
@@ -144,67 +166,74 @@ impl Guest {
             Some(code) => Some(format!("the guest ended with {code}")),
             None => Some("the guest ended without a result".to_owned()),
         });
-        Ok(match broke {
+        let outcome = match broke {
             None => Outcome::Ran(counts),
             Some(reason) => {
                 eprint!(
-                    "{name}: {reason}; the console's last lines:\n{}",
-                    watch.tail()
+                    "{place}: {reason}; the console's last lines:\n{}",
+                    self.watch.tail()
                 );
-                Outcome::Broke(counts, reason)
+                Outcome::Broke(counts, format!("{reason}, after {} tests", self.tests))
             }
-        })
+        };
+        Report {
+            place: place.to_owned(),
+            outcome,
+            failed: self.tests.failed().to_vec(),
+        }
     }
 }
 
-/// Echoes the console until QEMU ends; returns why it was not waited for, if so.
+/// Echoes the console until QEMU ends, each line with how many tests have ended.
 pub(crate) fn follow(
     name: &str,
     vm: &Vm,
     interrupted: &AtomicBool,
     heard: &mut dyn FnMut(&str),
-    watch: &mut Watch,
-) -> Result<Option<String>> {
+) -> Result<Ended> {
     let events = console::read(vm.console.try_clone()?);
-    let begin = Instant::now();
-    let mut last = begin;
-    let mut out = std::io::stdout();
+    let mut silence = Silence::begin(vm.process());
+    let mut ended = Ended {
+        watch: Watch::default(),
+        tests: Tests::default(),
+        broke: None,
+    };
     loop {
         match events.recv_timeout(Duration::from_millis(200)) {
             Ok(event) => {
-                last = Instant::now();
+                silence.broken();
                 let line = match event {
                     Event::Line(line) => line,
                     Event::Partial(text) => {
-                        watch.partial(text);
+                        ended.watch.partial(text);
                         continue;
                     }
                 };
-                writeln!(out, "[{name}] {line}")?;
+                ended.tests.line(&line);
                 heard(&line);
-                if let Err(reason) = watch.line(&line) {
+                println!("[{name}: {}] {line}", ended.tests);
+                if let Err(reason) = ended.watch.line(&line) {
                     // The rest of the kernel's report is on its way.
                     while let Ok(event) = events.recv_timeout(Duration::from_secs(2)) {
                         if let Event::Line(line) = event {
-                            writeln!(out, "[{name}] {line}")?;
+                            println!("[{name}: {}] {line}", ended.tests);
                             // Already known to have failed.
-                            let _ = watch.line(&line);
+                            let _ = ended.watch.line(&line);
                         }
                     }
-                    return Ok(Some(reason.to_owned()));
+                    ended.broke = Some(reason.to_owned());
+                    return Ok(ended);
                 }
             }
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Disconnected) => return Ok(ended),
             Err(RecvTimeoutError::Timeout) => {}
         }
         if interrupted.load(Ordering::Relaxed) {
             bail!("interrupted");
         }
-        if last.elapsed() > SILENCE {
-            return Ok(Some(format!("nothing heard for {} s", SILENCE.as_secs())));
-        }
-        if begin.elapsed() > DEADLINE {
-            return Ok(Some(format!("not finished after {} s", DEADLINE.as_secs())));
+        if let Some(reason) = silence.too_long() {
+            ended.broke = Some(reason);
+            return Ok(ended);
         }
     }
 }

@@ -13,14 +13,14 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{exec::progress, kernel::Kernel, paths};
+use crate::{exec::progress, kernel::Kernel, paths, silence::Silence};
 
 /// A guest's memory: an initramfs of Debian's size is unpacked into it.
 const GUEST_MEMORY: &str = "2G";
@@ -142,6 +142,13 @@ impl Vm {
     }
 }
 
+impl Vm {
+    /// The number of QEMU's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Vm {
     fn drop(&mut self) {
         stop(&mut self.child);
@@ -162,7 +169,7 @@ fn listen(path: &Path) -> Result<UnixListener> {
 }
 
 fn accept(listener: &UnixListener, child: &mut Child) -> io::Result<UnixStream> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let silence = Silence::at_most(child.id(), Duration::from_secs(20));
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
@@ -175,8 +182,8 @@ fn accept(listener: &UnixListener, child: &mut Child) -> io::Result<UnixStream> 
         if let Some(status) = child.try_wait()? {
             return Err(io::Error::other(format!("it ended ({status})")));
         }
-        if Instant::now() > deadline {
-            return Err(io::ErrorKind::TimedOut.into());
+        if let Some(reason) = silence.too_long() {
+            return Err(io::Error::other(reason));
         }
         thread::sleep(Duration::from_millis(10));
     }
@@ -237,16 +244,16 @@ fn kvm_boots(kernel: &Kernel) -> bool {
     let Ok(mut vm) = Vm::boot(&boot) else {
         return false;
     };
-    let deadline = Instant::now() + DEADLINE;
+    let silence = Silence::at_most(vm.process(), DEADLINE);
+    let _ = vm
+        .console
+        .set_read_timeout(Some(Duration::from_millis(100)));
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
-    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-        // A timeout of zero is refused.
-        let _ = vm
-            .console
-            .set_read_timeout(Some(left.max(Duration::from_millis(1))));
+    while silence.too_long().is_none() {
         match vm.console.read(&mut buffer) {
             Ok(length @ 1..) => seen.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             _ => break,
         }
     }

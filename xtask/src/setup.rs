@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{self, IsTerminal as _, Write as _},
     path::Path,
-    process::Command,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -12,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     exec,
     exec::progress,
+    packages::System,
     paths,
     toolchain::{self, Missing},
 };
@@ -130,15 +130,15 @@ pub(crate) fn ensure(args: &Args) -> Result<bool> {
     if !is_debian_like(&fs::read_to_string("/etc/os-release").unwrap_or_default()) {
         bail!("only Debian's packages are known here; install by other means:\n{what}");
     }
-    let root = rustix::process::geteuid().is_root();
-    if !root && !args.yes {
+    if !rustix::process::geteuid().is_root() && !args.yes {
         ask(&what)?;
     }
-    install_packages(&need.packages, root)?;
+    let system = System::here();
+    system.install(&need.packages)?;
     // A compiler that has just come may need another linker than the one that was there.
     let need = Need::of(&Machine::inspect(&cache));
     if need.linker {
-        install_packages(&LINKER_PACKAGES, root)?;
+        system.install(&LINKER_PACKAGES)?;
         install_linker(&cache)?;
     }
     let need = Need::of(&Machine::inspect(&cache));
@@ -174,38 +174,6 @@ fn ask(what: &str) -> Result<()> {
         bail!("nothing was installed");
     }
     Ok(())
-}
-
-fn install_packages(packages: &[&'static str], root: bool) -> Result<()> {
-    // Not for apt's sake: a user without sudo can go on when nothing is left to install.
-    let packages: Vec<_> = packages
-        .iter()
-        .copied()
-        .filter(|name| !is_installed(name))
-        .collect();
-    if packages.is_empty() {
-        return Ok(());
-    }
-    progress(format!("installing {}", packages.join(" ")));
-    let apt_get = |args: &[&str]| {
-        let mut command = Command::new(if root { "env" } else { "sudo" });
-        if !root {
-            command.arg("env");
-        }
-        command
-            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"])
-            .args(args);
-        // Standard output belongs to the verb that asked for the installation.
-        exec::run(command.stdout(io::stderr()))
-    };
-    // Lists may be years old, or missing altogether as in a container.
-    apt_get(&["update"])?;
-    apt_get(&[&["install", "--no-install-recommends"], &packages[..]].concat())
-}
-
-fn is_installed(package: &str) -> bool {
-    exec::capture(Command::new("dpkg-query").args(["-W", "-f", "${Status}", package]))
-        .is_ok_and(|status| status == "install ok installed")
 }
 
 fn install_linker(cache: &Path) -> Result<()> {

@@ -11,6 +11,8 @@ pub(crate) struct Source {
     pub(crate) suite: String,
     pub(crate) components: Vec<String>,
     pub(crate) signed_by: Option<String>,
+    /// Without a signature, too.
+    pub(crate) trusted: bool,
 }
 
 /// The keyring that Debian's own archives are signed with.
@@ -93,6 +95,9 @@ fn parse_line(line: &str) -> Option<Source> {
         None => ("", line),
     };
     let mut words = rest.split_whitespace().map(str::to_owned);
+    let trusted = options
+        .split_whitespace()
+        .any(|option| option == "trusted=yes");
     Some(Source {
         uri: words.next()?,
         suite: words.next()?,
@@ -101,6 +106,7 @@ fn parse_line(line: &str) -> Option<Source> {
             .split_whitespace()
             .find_map(|option| option.strip_prefix("signed-by="))
             .map(str::to_owned),
+        trusted,
     })
 }
 
@@ -155,6 +161,7 @@ fn parse_stanza(lines: &[&str]) -> Vec<Source> {
                 .into_iter()
                 .next()
                 .filter(|key| key.starts_with('/')),
+            trusted: field("Trusted").iter().any(|value| value == "yes"),
         })
         .collect()
 }

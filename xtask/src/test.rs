@@ -6,7 +6,10 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -15,8 +18,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     exec,
     exec::progress,
-    guest::{Guest, Outcome},
+    guest::{Guest, Outcome, Report},
     kernel::{Kernel, Series},
+    libtest::Tests,
     package,
     paths::Workspace,
     python, qemu, servers, setup,
@@ -36,12 +40,6 @@ pub(crate) struct Args {
     setup: setup::Args,
     /// Run only tests whose names contain this
     filter: Option<String>,
-}
-
-/// How it went in one place.
-pub(crate) struct Report {
-    pub(crate) place: String,
-    pub(crate) outcome: Outcome,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -66,44 +64,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// `cargo test` of the default members.
 fn on_host(args: &Args) -> Result<Report> {
     progress("testing on the host");
-    let outcome = counted(
+    counted(
+        "host",
         exec::cargo()
             .args(["test", "--no-fail-fast"])
             .args(&args.filter),
-    )?;
-    Ok(Report {
-        place: "host".to_owned(),
-        outcome,
-    })
+    )
 }
 
 /// The tests against real servers, where these can be had.
 fn with_servers(args: &Args) -> Result<Report> {
     progress("testing against real servers");
-    let outcome = match servers::get() {
-        Ok(dir) => counted(&mut target(args, "servers", servers::VARIABLE, &dir))?,
-        Err(error) if servers::required() => {
-            Outcome::Broke(Counts::default(), format!("{error:#}"))
-        }
-        Err(error) => Outcome::NotAvailable(format!("{error:#}")),
-    };
-    Ok(Report {
-        place: "servers".to_owned(),
-        outcome,
-    })
+    const PLACE: &str = "servers";
+    match servers::get() {
+        Ok(dir) => counted(PLACE, &mut target(args, PLACE, servers::VARIABLE, &dir)),
+        Err(error) => Ok(Report::without(PLACE, &error, servers::required())),
+    }
 }
 
 /// Our lines before a parser of Python's. It is not Debian's, so no machine has to have it.
 fn with_python(args: &Args) -> Result<Report> {
     progress("testing with Python's parser of line protocol");
-    let outcome = match python::get() {
-        Ok(dir) => counted(&mut target(args, "python", python::VARIABLE, &dir))?,
-        Err(error) => Outcome::NotAvailable(format!("{error:#}")),
-    };
-    Ok(Report {
-        place: "python".to_owned(),
-        outcome,
-    })
+    const PLACE: &str = "python";
+    match python::get() {
+        Ok(dir) => counted(PLACE, &mut target(args, PLACE, python::VARIABLE, &dir)),
+        Err(error) => Ok(Report::without(PLACE, &error, false)),
+    }
 }
 
 /// `cargo test` of one of the targets in tests, which finds in `variable` what it needs.
@@ -118,7 +104,7 @@ fn target(args: &Args, name: &str, variable: &str, dir: &Path) -> Command {
 }
 
 /// Runs `cargo test` and counts what it says.
-fn counted(command: &mut Command) -> Result<Outcome> {
+fn counted(place: &str, command: &mut Command) -> Result<Report> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -127,15 +113,21 @@ fn counted(command: &mut Command) -> Result<Outcome> {
         .stdout
         .take()
         .context("cargo has no standard output")?;
-    let mut counts = Counts::default();
+    let mut tests = Tests::default();
     for line in BufReader::new(stdout).lines() {
         let line = line?;
         println!("{line}");
-        counts.line(&line);
+        tests.line(&line);
     }
-    Ok(match child.wait()? {
+    let counts = tests.counts();
+    let outcome = match child.wait()? {
         status if status.success() || counts.failed > 0 => Outcome::Ran(counts),
         status => Outcome::Broke(counts, format!("`cargo test` failed ({status})")),
+    };
+    Ok(Report {
+        place: place.to_owned(),
+        outcome,
+        failed: tests.failed().to_vec(),
     })
 }
 
@@ -152,18 +144,18 @@ fn in_kernels(args: &Args, workspace: &Workspace, interrupted: &AtomicBool) -> R
         .iter()
         .map(|series| (*series, Kernel::get(*series)))
         .collect();
+    let (all, ended) = (kernels.len(), AtomicUsize::new(0));
     in_parallel(kernels, |(series, kernel)| {
-        let outcome = match kernel {
+        let report = match kernel {
             Ok(kernel) => guest.run(&kernel, interrupted, &mut |_| ())?,
-            Err(error) if series.required() || !args.kernels.is_empty() => {
-                Outcome::Broke(Counts::default(), format!("{error:#}"))
+            Err(error) => {
+                let required = series.required() || !args.kernels.is_empty();
+                Report::without(series.name(), &error, required)
             }
-            Err(error) => Outcome::NotAvailable(format!("{error:#}")),
         };
-        Ok(Report {
-            place: series.name().to_owned(),
-            outcome,
-        })
+        let ended = 1 + ended.fetch_add(1, Ordering::Relaxed);
+        progress(format!("{ended} of {all} kernels done"));
+        Ok(report)
     })
 }
 
@@ -198,13 +190,12 @@ fn in_parallel<Item: Send, Done: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The tests mostly wait, for the kernel's estimator or for a tick, so two guests share a processor; but each
-/// needs its memory.
+/// A guest keeps a processor busy from its boot to its end, and needs its memory.
 fn guests_at_once() -> usize {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let known = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let room = available_kib(&known).map_or(usize::MAX, |kib| kib / qemu::GUEST_KIB);
-    (2 * processors).min(room).max(1)
+    processors.min(room).max(1)
 }
 
 /// Memory that can be had without swapping, of /proc/meminfo.
@@ -219,7 +210,12 @@ fn available_kib(text: &str) -> Option<usize> {
 pub(crate) fn conclude(reports: &[Report]) -> Result<()> {
     let mut total = Counts::default();
     println!("\nsummary:");
-    for Report { place, outcome } in reports {
+    for Report {
+        place,
+        outcome,
+        failed,
+    } in reports
+    {
         match outcome {
             Outcome::Ran(counts) => {
                 total += *counts;
@@ -231,6 +227,9 @@ pub(crate) fn conclude(reports: &[Report]) -> Result<()> {
                 println!("  {place:<7} {counts}: {reason}");
             }
             Outcome::NotAvailable(reason) => println!("  {place:<7} not available: {reason}"),
+        }
+        for name in failed {
+            println!("          failed: {name}");
         }
     }
     let absent = reports

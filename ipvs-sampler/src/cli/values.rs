@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Host;
-use crate::{schema::is_tag, sink::bytes};
+use crate::{schema, sink::bytes};
 
 pub(super) fn host(text: &str) -> Result<Host, String> {
     match text {
@@ -23,8 +23,11 @@ pub(super) fn tag(text: &str) -> Result<(String, String), String> {
     if name.ends_with('\\') {
         return Err("line protocol cannot hold a name that ends with a backslash".into());
     }
-    if name.starts_with('_') || name == "time" || is_tag(name) {
-        return Err(format!("{name} is a tag or a name of its own already"));
+    if name.starts_with('_') || name == "time" {
+        return Err(format!("databases keep {name} for themselves"));
+    }
+    if let Some(owner) = schema::owner(name) {
+        return Err(format!("{name} is {owner} already; take another name"));
     }
     Ok((name.into(), value.into()))
 }

@@ -1,4 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    os::unix::ffi::OsStringExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use super::{Configuration, Problem, Sources, show};
 use crate::cli::{Command, Run};
@@ -8,8 +13,12 @@ struct File(PathBuf);
 
 impl File {
     fn new(name: &str, text: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("ipvs-sampler-{name}-{}", std::process::id()));
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!(
+            "ipvs-sampler-{name}-{}-{number}",
+            std::process::id()
+        ));
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("c.toml"), text).unwrap();
         Self(directory)
@@ -30,7 +39,7 @@ fn read(arguments: &str, variables: &[(&str, &str)]) -> Result<Configuration, Pr
     let arguments = format!("ipvs-sampler {arguments}");
     let variables = variables
         .iter()
-        .map(|(name, value)| (format!("IPVS_SAMPLER_{name}"), (*value).to_owned()));
+        .map(|(name, value)| (format!("IPVS_SAMPLER_{name}"), (*value).into()));
     Sources {
         arguments: arguments.split_whitespace().map(Into::into).collect(),
         variables: variables.collect(),
@@ -133,6 +142,107 @@ fn a_wrong_variable_is_told_by_its_name() {
 }
 
 #[test]
+fn a_variable_that_is_not_utf8_is_refused_by_its_name() {
+    for name in ["OUTPUT", "HOST", "CONFIG", "TAG"] {
+        let name = format!("IPVS_SAMPLER_{name}");
+        let sources = Sources {
+            arguments: ["ipvs-sampler".into(), "run".into()].into(),
+            variables: vec![(name.clone(), OsString::from_vec(b"file:/a\xff".to_vec()))],
+        };
+        let Err(Problem::Wrong(why)) = sources.read() else {
+            panic!("{name} was accepted");
+        };
+        assert_eq!(why, format!("{name}: \"file:/a\\xFF\" is not valid UTF-8"));
+    }
+}
+
+#[test]
+fn control_characters_are_refused_wherever_they_stand() {
+    for text in [
+        "[tag]\nrack = \"a\\u0000\"",
+        "[tag]\n\"a\\nb\" = \"1\"",
+        "host = \"lb\\n1\"",
+        "output = [\"file:/a\\u001b[31m\"]",
+        "output = \"influx+http://host/?db=a\\tb\"",
+        "netns = \"red\\u0085\"",
+        "user = \"\\u0000\"",
+    ] {
+        let why = wrong(text);
+        assert!(why.contains("has a control character in it (U+00"), "{why}");
+        assert!(!why.contains(char::is_control), "{why:?}");
+    }
+    for (name, value) in [("HOST", "lb1\n"), ("CONFIG", "/a\x1b"), ("TAG", "a=\x07")] {
+        let Err(Problem::Wrong(why)) = read("run", &[(name, value)]) else {
+            panic!("{name} was accepted");
+        };
+        assert!(why.starts_with(&format!("IPVS_SAMPLER_{name}: ")), "{why}");
+    }
+    for argument in [
+        "--tag=a=\x01",
+        "--output=file:/\x07",
+        "--netns=\x7f",
+        "--config=\x02",
+    ] {
+        for command in ["run", "config check"] {
+            let Err(Problem::Usage(usage)) = read(&format!("{command} {argument}"), &[]) else {
+                panic!("{argument:?} was accepted");
+            };
+            assert!(usage.to_string().contains("control character"), "{usage}");
+        }
+    }
+    assert!(matches!(
+        read("once --netns=\x01", &[]),
+        Err(Problem::Usage(_))
+    ));
+}
+
+#[test]
+fn a_tag_has_one_value_on_each_level() {
+    let why = wrong("tag = [\"a=1\", \"a=2\"]");
+    assert_eq!(
+        why,
+        "FILE:1: tag: the tag a has two values; leave one of them out"
+    );
+    let Err(Problem::Wrong(why)) = read("run", &[("TAG", "a=1 b=1 a=1")]) else {
+        panic!("it was accepted");
+    };
+    assert!(why.starts_with("IPVS_SAMPLER_TAG: tag: the tag a"), "{why}");
+    for command in ["run", "config check"] {
+        let twice = read(&format!("{command} --tag a=1 --tag a=2"), &[]);
+        assert!(matches!(twice, Err(Problem::Usage(_))), "{twice:?}");
+    }
+    // From above it is replaced.
+    let run = run("run --tag a=2", &[("TAG", "a=1")]);
+    assert_eq!(run.tag, [("a".to_owned(), "2".to_owned())]);
+}
+
+#[test]
+fn a_tag_is_not_named_like_a_field() {
+    let why = wrong("[tag]\nweight = 1");
+    assert!(
+        why.contains("weight is a field of ipvs_real_server already"),
+        "{why}"
+    );
+    for name in [
+        "mode",
+        "version",
+        "weight",
+        "cps",
+        "reason",
+        "bytes_waiting",
+        "sched",
+    ] {
+        for command in ["run", "config check"] {
+            let taken = read(&format!("{command} --tag {name}=x"), &[]);
+            let Err(Problem::Usage(usage)) = taken else {
+                panic!("{name} was accepted");
+            };
+            assert!(usage.to_string().contains(" of ipvs_"), "{usage}");
+        }
+    }
+}
+
+#[test]
 fn a_file_that_was_named_has_to_be_there() {
     let Err(Problem::Wrong(why)) = read("run --config /nowhere/c.toml", &[]) else {
         panic!("it was accepted");
@@ -194,7 +304,7 @@ fn variables_of_no_option_are_found() {
     let sources = Sources {
         arguments: Vec::new(),
         variables: ["IPVS_SAMPLER_INTERVAL", "IPVS_SAMPLER_INTERVALL"]
-            .map(|name| (name.to_owned(), "1s".to_owned()))
+            .map(|name| (name.to_owned(), "1s".into()))
             .into(),
     };
     let unknown: Vec<_> = sources.unknown_variables().collect();

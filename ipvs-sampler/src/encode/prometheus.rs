@@ -408,6 +408,10 @@ fn further_labels(further: &[(String, String)]) -> Vec<u8> {
             _ => '_',
         };
         let mut name: String = name.chars().enumerate().map(fitting).collect();
+        // Names that begin with two of them are Prometheus' own, such as `__name__`.
+        if name.starts_with("__") {
+            name = format!("_{}", name.trim_start_matches('_'));
+        }
         while is_label(&name) || taken.contains(&name) {
             name.push('_');
         }

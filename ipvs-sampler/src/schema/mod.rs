@@ -4,11 +4,13 @@
 //! its own, for what IPVS itself calls things. Tags and fields are listed in the order in which
 //! they are written, which is by name. Pure.
 
+mod names;
 pub mod prometheus;
 pub mod sampler;
 mod tables;
 pub mod words;
 
+pub use names::{Owner, owner};
 pub use prometheus::Metric;
 pub use words::Netmask;
 
@@ -99,14 +101,6 @@ pub struct TagStyle {
     pub netns: Option<String>,
     /// Further tags of every line, sorted by name; none has the name of another.
     pub further: Vec<(String, String)>,
-}
-
-/// Whether a measurement has a tag of this name already.
-#[must_use]
-pub fn is_tag(name: &str) -> bool {
-    let services = ServiceRow::MEASUREMENT.tags.iter().map(|tag| tag.name);
-    let destinations = DestinationRow::MEASUREMENT.tags.iter().map(|tag| tag.name);
-    services.chain(destinations).any(|tag| tag == name) || name == sampler::OUTPUT_TAG
 }
 
 impl TagStyle {

@@ -381,7 +381,7 @@ pub fn node_protocol(service: &Service) -> &'static str {
 /// Whether a metric of ours has a label of this name already, which a further tag then cannot have.
 #[must_use]
 pub fn is_label(name: &str) -> bool {
-    let own = super::is_tag(name) || name == VIRTUAL_ADDRESS_FAMILY || name == "version";
+    let own = super::names::is_tag(name) || name == VIRTUAL_ADDRESS_FAMILY || name == "version";
     let of = |metric: Metric| matches!(metric, Label(label) if label == name);
     own || SAMPLER.iter().any(|(_, metric, _)| of(*metric))
         || super::ServiceRow::MEASUREMENT

@@ -6,13 +6,13 @@ pub(crate) mod ipvsadm;
 pub(crate) mod lines;
 pub(crate) mod metrics;
 pub(crate) mod network;
+pub(crate) mod pace;
 pub(crate) mod sampler;
 pub(crate) mod traffic;
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+pub(crate) use pace::{eventually, let_the_estimator_run};
+
+use std::process::Command;
 
 /// Runs a command line and returns what it printed.
 #[track_caller]
@@ -30,24 +30,6 @@ pub(crate) fn sh(line: &str) -> String {
         String::from_utf8_lossy(&output.stderr),
     );
     String::from_utf8(output.stdout).expect("text")
-}
-
-/// Polls until `probe` has an answer; fails after a minute, which is long under emulation.
-#[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(answer) = probe() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "never happened: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Long enough for the kernel's estimator to have run for every object: it does every 2 s.
-pub(crate) fn let_the_estimator_run() {
-    std::thread::sleep(Duration::from_secs(4));
 }
 
 /// The network namespace's totals, live: the sum over CPUs of connections, packets in and out, bytes

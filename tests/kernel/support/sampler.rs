@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -93,10 +93,17 @@ impl Sampler {
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (to_lines, to_messages) = (Arc::clone(&lines), Arc::clone(&messages));
+        let (as_read, to_parse) = mpsc::channel();
         let readers = vec![
+            // It does nothing but read: a reader that is slow is what other tests are about.
             thread::spawn(move || {
                 for line in stdout.lines() {
-                    let line = Line::parse(&line.expect("text"));
+                    as_read.send(line.expect("text")).expect("a parser");
+                }
+            }),
+            thread::spawn(move || {
+                for line in to_parse {
+                    let line = Line::parse(&line);
                     to_lines.lock().expect("lines").push(line);
                 }
             }),
@@ -129,6 +136,12 @@ impl Sampler {
         self.lines.lock().expect("lines").clone()
     }
 
+    /// The last line that fits. Cheaper than looking through a copy of all lines where there are many.
+    pub(crate) fn find(&self, mut fits: impl FnMut(&Line) -> bool) -> Option<Line> {
+        let lines = self.lines.lock().expect("lines");
+        lines.iter().rfind(|line| fits(line)).cloned()
+    }
+
     /// How many lines so far.
     pub(crate) fn count(&self) -> usize {
         self.lines.lock().expect("lines").len()
@@ -136,12 +149,7 @@ impl Sampler {
 
     /// The last report of the sampler about itself.
     pub(crate) fn report(&self) -> Option<Line> {
-        let lines = self.lines.lock().expect("lines");
-        lines
-            .iter()
-            .rev()
-            .find(|line| line.measurement == "ipvs_sampler")
-            .cloned()
+        self.find(|line| line.measurement == "ipvs_sampler")
     }
 
     /// Waits for the next complete snapshot that was begun after this call.

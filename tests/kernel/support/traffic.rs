@@ -143,6 +143,15 @@ impl Load {
         }
     }
 
+    /// Waits until it has made so many more connections.
+    #[track_caller]
+    pub(crate) fn goes_on(&self, connections: u64) {
+        let enough = self.made() + connections;
+        super::eventually("connections of the load", || {
+            (self.made() >= enough).then_some(())
+        });
+    }
+
     /// Connections made so far.
     pub(crate) fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)

@@ -9,16 +9,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{HARNESS, root::Root};
+use super::{HARNESS, broke, report, root::Root};
 use crate::{
-    console::Watch,
     cpio::Archive,
     dist::Dist,
     exec::progress,
-    guest::{self, Outcome},
+    guest::{self, Report},
     kernel::{Kernel, Series},
     qemu::{Accel, Boot, Vm},
-    summary::Counts,
 };
 
 const CHECKS: &str = include_str!("boot.sh");
@@ -42,10 +40,10 @@ StandardOutput=file:/dev/ttyS0
 StandardError=inherit
 ";
 
-pub(crate) fn check(root: &Root, dist: &Dist, interrupted: &AtomicBool) -> Result<Outcome> {
+pub(crate) fn check(root: &Root, dist: &Dist, interrupted: &AtomicBool) -> Result<Report> {
     let kernel = match Kernel::get(Series::V6_12) {
         Ok(kernel) => kernel,
-        Err(error) => return Ok(Outcome::Broke(Counts::default(), format!("{error:#}"))),
+        Err(error) => return Ok(report(NAME, broke(&error))),
     };
     let dir = tempfile::TempDir::with_prefix("ipvs-sampler-systemd-")?;
     let initrd = dir.path().join("initrd");
@@ -58,28 +56,9 @@ pub(crate) fn check(root: &Root, dist: &Dist, interrupted: &AtomicBool) -> Resul
         disk: None,
         accel,
     })?;
-    let mut counts = Counts::default();
-    let mut watch = Watch::default();
-    let mut heard = |line: &str| counts.line(line);
-    let broke = guest::follow(NAME, &vm, interrupted, &mut heard, &mut watch)?;
+    let ended = guest::follow(NAME, &vm, interrupted, &mut |_| ())?;
     drop(vm);
-    let broke = broke.or_else(|| match watch.exit() {
-        Some(0) if counts == Counts::default() => Some("no check ran".to_owned()),
-        Some(0) => None,
-        Some(_) if counts.failed > 0 => None,
-        Some(code) => Some(format!("the guest ended with {code}")),
-        None => Some("the guest ended without a result".to_owned()),
-    });
-    Ok(match broke {
-        None => Outcome::Ran(counts),
-        Some(reason) => {
-            eprint!(
-                "{NAME}: {reason}; the console's last lines:\n{}",
-                watch.tail()
-            );
-            Outcome::Broke(counts, reason)
-        }
-    })
+    Ok(ended.report(NAME, false))
 }
 
 /// The root, the kernel's modules, the package and its checks, one archive after the other.

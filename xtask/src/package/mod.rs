@@ -3,6 +3,7 @@
 //!
 //! The checks themselves are shell scripts beside this file: they call what an operator would.
 
+mod additions;
 mod boot;
 mod dashboards;
 mod files;
@@ -16,12 +17,12 @@ use anyhow::Result;
 use crate::{
     dist,
     exec::progress,
-    guest::Outcome,
+    guest::{Outcome, Report},
     paths::Workspace,
     setup,
     summary::Counts,
     terminal,
-    test::{Report, conclude},
+    test::conclude,
 };
 
 /// Prints each check in libtest's form, which `Counts` reads.
@@ -60,11 +61,13 @@ pub(crate) fn reports(workspace: &Workspace, interrupted: &AtomicBool) -> Result
         Ok(counts) => Outcome::Ran(counts),
         Err(error) => broke(&error),
     };
+    let setup = Outcome::Ran(additions::check(&root));
     let booted = boot::check(&root, &dist, interrupted)?;
     Ok(vec![
         files,
         report("package", plain),
-        report("systemd", booted),
+        report("setup", setup),
+        booted,
     ])
 }
 
@@ -72,6 +75,7 @@ fn report(place: &str, outcome: Outcome) -> Report {
     Report {
         place: place.into(),
         outcome,
+        failed: Vec::new(),
     }
 }
 

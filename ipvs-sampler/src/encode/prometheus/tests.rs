@@ -174,11 +174,11 @@ fn a_mark_of_both_families_has_no_series_twice() {
 
 #[test]
 fn further_tags_become_labels_with_names_that_fit() {
-    let tags = ["9x", "a-b", "a_b", "mode", "proto"];
+    let tags = ["-_name__", "9x", "a-b", "a_b", "mode", "proto"];
     let further = tags.map(|name| (name.to_owned(), "v".to_owned()));
     let page = Prometheus::new(MetricNames::Native, FieldSet::All, &further);
     let text = text(&page, PageFormat::Text);
-    let expected = r#",_x="v",a_b="v",a_b_="v",mode_="v",proto_="v"} 1"#;
+    let expected = r#",_name__="v",_x="v",a_b="v",a_b_="v",mode_="v",proto_="v"} 1"#;
     assert!(text.contains(expected), "{text}");
 }
 
