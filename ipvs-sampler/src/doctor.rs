@@ -15,7 +15,7 @@ use crate::{
         kernel,
         namespace::Namespace,
         netlink::Netlink,
-        probe::{CHECKS, Options, Probe, Reason, Room, Unavailable},
+        probe::{CHECKS, LOOKS, Options, Probe, Reason, Room, Unavailable},
     },
 };
 
@@ -98,14 +98,19 @@ fn examine_probe(netlink: Option<&mut Netlink>) -> Result<Option<Unavailable>, U
     };
     let mut snapshot = Snapshot::default();
     let mut obstacle = None;
+    let mut unseen = 0;
     for _ in 0..CHECKS {
         if netlink.dump(&mut snapshot, &mut probe.learner()).is_err() {
             // That is said of netlink.
             return Ok(probe.not_live());
         }
-        probe
-            .check_sight(snapshot.destinations.len())
-            .map_err(|observed| Conditions::now().cause_of(observed))?;
+        if let Err(observed) = probe.check_sight(snapshot.destinations.len()) {
+            unseen += 1;
+            if unseen == LOOKS {
+                return Err(Conditions::now().cause_of(observed).into());
+            }
+            continue;
+        }
         if probe.confirm() {
             continue;
         }

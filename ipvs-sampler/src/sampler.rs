@@ -49,6 +49,10 @@ pub struct Sampler {
     mode: Mode,
     /// Something was zeroed since the last dump began.
     zeroed: bool,
+    /// Something was zeroed since the last tick.
+    zeroed_in_tick: bool,
+    /// A probe was seen to work.
+    has_worked: bool,
     /// A new probe may come further than the one there is.
     trying_again: bool,
     /// Times that a probe may yet fail to start; 0 before the first one.
@@ -81,6 +85,8 @@ pub struct Sampler {
     health: Health,
     window_began: Moment,
     last_dump: Moment,
+    /// Why the last dump failed, where it did.
+    dump_failure: Option<String>,
     /// The end of the last dump that succeeded, in ns since 1970.
     snapshot_wall: Option<i64>,
     /// Memory for a file of /proc.
@@ -108,6 +114,8 @@ impl Sampler {
             probe: None,
             mode: Mode::Waiting(NOT_LOADED),
             zeroed: false,
+            zeroed_in_tick: false,
+            has_worked: false,
             trying_again: false,
             tries_left: 0,
             conditions: Conditions::default(),
@@ -129,6 +137,7 @@ impl Sampler {
                 .ok_or_else(|| Failure::Bug("the histograms' bounds do not fit".into()))?,
             window_began: now,
             last_dump: now,
+            dump_failure: None,
             snapshot_wall: None,
             text: String::new(),
         };
@@ -190,6 +199,7 @@ impl Sampler {
             (false, Mode::Live) => self.print_changed(&now, batch),
             (false, _) => self.print_scheduled(&now, batch),
         }
+        self.zeroed_in_tick = false;
         self.ledger.end_window(now.since(&self.window_began));
         self.window_began = now;
         self.health.ticks += 1;
@@ -243,7 +253,8 @@ impl Sampler {
     /// Privileges were given up; `sealed`: those that starting a probe takes, too. Where a new one is
     /// needed, a tick fails from then on.
     pub fn gave_up_privileges(&mut self, sealed: bool) {
-        self.conditions.take_capabilities_as_they_are();
+        // That is no reason to try again.
+        self.conditions = Conditions::now();
         self.sealed = sealed;
     }
 
@@ -344,11 +355,18 @@ impl Sampler {
             Err(error @ netlink::Error::NotPermitted) => return Err(error.into()),
             Err(error) => {
                 self.health.dump_failures += 1;
-                log::warn!("{}netlink dump failed: {error}", prefix(&self.namespace));
+                let error = error.to_string();
+                if self.dump_failure.as_ref() != Some(&error) {
+                    log::warn!("{}netlink dump failed: {error}", prefix(&self.namespace));
+                    self.dump_failure = Some(error);
+                }
                 return Ok(false);
             }
         }
-        self.floors.take_in(&mut self.spare);
+        if self.dump_failure.take().is_some() {
+            log::info!("{}netlink dump succeeded again", prefix(&self.namespace));
+        }
+        self.floors.take_in(&self.spare);
         self.snapshot_wall = Some(self.last_dump.wall);
         self.health.dumps += 1;
         self.health.dump_ns.record(self.last_dump.since(&began));
@@ -360,6 +378,8 @@ impl Sampler {
     fn apply_changes(&mut self) {
         self.zeroed |= !self.changes.zeroed.is_empty();
         if self.changes.zeroings > 0 {
+            self.zeroed_in_tick = true;
+            self.floors.clear();
             self.events.sight.zeroing_reported();
         }
         for &slot in &self.changes.zeroed {

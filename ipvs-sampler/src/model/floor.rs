@@ -8,14 +8,12 @@ use ipvs_sampler_common::COUNTERS;
 
 use super::{DestinationKey, ServiceKey, Snapshot, Stats};
 
-/// The counters below which nothing is published, of those objects for which netlink is still behind.
+/// The counters below which nothing is published, of those objects for which netlink is still behind. They
+/// are for what is published alone: joins and checks go by what netlink itself says.
 #[derive(Debug, Default)]
 pub struct Floors {
     /// By key: services in front of their destinations.
     entries: Vec<Floor>,
-    /// Those of before, while what is published is noted, and how many of them are behind.
-    former: Vec<Floor>,
-    passed: usize,
 }
 
 type Key = (ServiceKey, Option<DestinationKey>);
@@ -29,66 +27,55 @@ struct Floor {
 }
 
 impl Floors {
-    /// Forgets all: what is published is newer again, or other objects.
+    /// Forgets all: what is published is newer again, or of other objects.
     pub fn clear(&mut self) {
         self.entries.clear();
     }
 
-    /// Begins to note what is published, in the order of a snapshot. Floors of before stay, of objects that
-    /// are still there.
-    pub fn begin(&mut self) {
-        std::mem::swap(&mut self.entries, &mut self.former);
-        self.entries.clear();
-        self.passed = 0;
-    }
-
-    /// Notes what was published of a service, and what the last dump says of it.
-    pub fn note_service(&mut self, key: ServiceKey, published: &Stats, dumped: &Stats) {
-        self.note((key, None), published, dumped);
-    }
-
-    /// As [`Floors::note_service`], of a destination.
-    pub fn note_destination(
+    /// Notes what is published of an object, and what the last dump says of it. To be called in the order of
+    /// a snapshot, a service in front of its destinations.
+    pub fn note(
         &mut self,
         service: ServiceKey,
-        key: DestinationKey,
+        destination: Option<DestinationKey>,
         published: &Stats,
         dumped: &Stats,
     ) {
-        self.note((service, Some(key)), published, dumped);
-    }
-
-    fn note(&mut self, key: Key, published: &Stats, dumped: &Stats) {
-        let (mut counters, mut netlink) = (published.counters(), dumped.counters());
-        self.passed += count_before(&self.former[self.passed..], key);
-        if let Some(floor) = self
-            .former
-            .get(self.passed)
-            .filter(|floor| floor.key == key)
-        {
-            // What was dumped has been raised to it.
-            netlink = floor.netlink;
-            raise(&mut counters, &floor.counters);
-        }
+        let (counters, netlink) = (published.counters(), dumped.counters());
         if exceeds(&counters, &netlink) {
             self.entries.push(Floor {
-                key,
+                key: (service, destination),
                 counters,
                 netlink,
             });
         }
     }
 
-    /// Takes in a dump: lets go of what netlink has caught up with and of what the kernel has set back, and
-    /// raises the rest to what was published.
-    pub fn take_in(&mut self, dump: &mut Snapshot) {
+    /// Lets go of what the kernel set back between the dump `before` and the one that was noted.
+    pub fn drop_set_back(&mut self, before: &Snapshot) {
+        let mut at = 0;
+        let entries = &mut self.entries;
+        before.each_stats(|key, stats| {
+            at += passed(&entries[at..], key);
+            if let Some(floor) = entries.get_mut(at).filter(|floor| floor.key == key)
+                && exceeds(&stats.counters(), &floor.netlink)
+            {
+                floor.counters = floor.netlink;
+            }
+        });
+        entries.retain(|floor| floor.counters != floor.netlink);
+    }
+
+    /// Takes in a dump: lets go of what netlink has caught up with, of what the kernel has set back, and of
+    /// what is gone.
+    pub fn take_in(&mut self, dump: &Snapshot) {
         if self.entries.is_empty() {
             return;
         }
         let mut kept = 0;
         let mut at = 0;
         dump.each_stats(|key, stats| {
-            at += count_before(&self.entries[at..], key);
+            at += passed(&self.entries[at..], key);
             let Some(floor) = self.entries.get(at).filter(|floor| floor.key == key) else {
                 return;
             };
@@ -101,32 +88,33 @@ impl Floors {
             at += 1;
         });
         self.entries.truncate(kept);
-        self.hold(dump);
     }
 
-    /// Raises a snapshot's counters to what was published.
-    pub fn hold(&self, snapshot: &mut Snapshot) {
-        let mut at = 0;
-        snapshot.each_stats(|key, stats| {
-            at += count_before(&self.entries[at..], key);
-            if let Some(floor) = self.entries.get(at).filter(|floor| floor.key == key) {
-                let mut counters = stats.counters();
-                raise(&mut counters, &floor.counters);
-                stats.set_counters(counters);
-            }
-        });
+    /// Raises the counters of an object to what was published of it.
+    pub fn raise(
+        &self,
+        service: ServiceKey,
+        destination: Option<DestinationKey>,
+        stats: &mut Stats,
+    ) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let key = (service, destination);
+        let Ok(at) = self.entries.binary_search_by_key(&key, |floor| floor.key) else {
+            return;
+        };
+        let mut counters = stats.counters();
+        for (counter, floor) in counters.iter_mut().zip(self.entries[at].counters) {
+            *counter = (*counter).max(floor);
+        }
+        stats.set_counters(counters);
     }
 }
 
 /// How many of the floors come before a key.
-fn count_before(floors: &[Floor], key: Key) -> usize {
+fn passed(floors: &[Floor], key: Key) -> usize {
     floors.iter().take_while(|floor| floor.key < key).count()
-}
-
-fn raise(counters: &mut [u64; COUNTERS], floors: &[u64; COUNTERS]) {
-    for (counter, floor) in counters.iter_mut().zip(floors) {
-        *counter = (*counter).max(*floor);
-    }
 }
 
 /// Whether any counter of the first is higher.
@@ -174,28 +162,31 @@ mod tests {
 
     fn floors(published: Stats, dumped: Stats) -> Floors {
         let mut floors = Floors::default();
-        note(&mut floors, published, dumped);
+        for (service, destinations) in snapshot(dumped).iter() {
+            floors.note(service.key, None, &published, &service.stats);
+            for destination in destinations {
+                let key = Some(destination.key);
+                floors.note(service.key, key, &published, &destination.stats);
+            }
+        }
         floors
     }
 
-    fn note(floors: &mut Floors, published: Stats, dumped: Stats) {
-        floors.begin();
-        for (service, destinations) in snapshot(dumped).iter() {
-            floors.note_service(service.key, &published, &service.stats);
+    /// What is published of a dump.
+    fn published(floors: &mut Floors, dump: &Snapshot) -> Vec<(u64, u64)> {
+        floors.take_in(dump);
+        let mut published = Vec::new();
+        for (service, destinations) in dump.iter() {
+            let mut raise = |key, mut stats: Stats| {
+                floors.raise(service.key, key, &mut stats);
+                published.push((stats.connections, stats.packets_in));
+            };
+            raise(None, service.stats);
             for destination in destinations {
-                let (service, key) = (service.key, destination.key);
-                floors.note_destination(service, key, &published, &destination.stats);
+                raise(Some(destination.key), destination.stats);
             }
         }
-    }
-
-    fn all(snapshot: &Snapshot) -> Vec<(u64, u64)> {
-        let services = snapshot.services.iter().map(|service| service.stats);
-        let destinations = snapshot.destinations.iter().map(|known| known.stats);
-        services
-            .chain(destinations)
-            .map(|stats| (stats.connections, stats.packets_in))
-            .collect()
+        published
     }
 
     #[test]
@@ -206,41 +197,31 @@ mod tests {
             (stats(9, 120), (10, 120)),
             (stats(11, 120), (11, 120)),
         ] {
-            let mut snapshot = snapshot(dumped);
-            floors.take_in(&mut snapshot);
-            assert_eq!(all(&snapshot), [expected; 2 * MARKS as usize]);
+            let published = published(&mut floors, &snapshot(dumped));
+            assert_eq!(published, [expected; 2 * MARKS as usize]);
         }
         assert!(floors.entries.is_empty(), "caught up");
-    }
-
-    /// What is lost may be lost in steps: live counters first, then the events.
-    #[test]
-    fn floors_stay_when_what_is_published_is_noted_again() {
-        let mut floors = floors(stats(10, 100), stats(7, 90));
-        let mut current = snapshot(stats(7, 90));
-        floors.hold(&mut current);
-        assert_eq!(all(&current), [(10, 100); 2 * MARKS as usize]);
-        // Published as raised, with netlink behind it.
-        note(&mut floors, stats(10, 100), stats(10, 100));
-        floors.hold(&mut current);
-        assert_eq!(all(&current), [(10, 100); 2 * MARKS as usize]);
-        note(&mut floors, stats(12, 100), stats(10, 100));
-        for (dumped, expected) in [(stats(8, 95), (12, 100)), (stats(13, 101), (13, 101))] {
-            let mut snapshot = snapshot(dumped);
-            floors.take_in(&mut snapshot);
-            assert_eq!(all(&snapshot), [expected; 2 * MARKS as usize]);
-        }
     }
 
     #[test]
     fn a_counter_that_the_kernel_set_back_stays_back() {
         let mut floors = floors(stats(10, 100), stats(7, 90));
         for dumped in [stats(0, 90), stats(1, 91)] {
-            let mut snapshot = snapshot(dumped);
-            floors.take_in(&mut snapshot);
+            let published = published(&mut floors, &snapshot(dumped));
             let expected = (dumped.connections, dumped.packets_in);
-            assert_eq!(all(&snapshot), [expected; 2 * MARKS as usize]);
+            assert_eq!(published, [expected; 2 * MARKS as usize]);
         }
+    }
+
+    #[test]
+    fn what_was_set_back_before_it_was_noted_has_no_floor() {
+        let mut floors = floors(stats(10, 100), stats(0, 1));
+        let mut before = snapshot(stats(7, 90));
+        before.services[0].stats = stats(0, 1);
+        floors.drop_set_back(&before);
+        let published = published(&mut floors, &snapshot(stats(0, 1)));
+        let connections: Vec<_> = published.iter().map(|(first, _)| *first).collect();
+        assert_eq!(connections, [10, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -248,10 +229,9 @@ mod tests {
         let mut floors = floors(stats(10, 100), stats(7, 90));
         let mut without = snapshot(stats(7, 90));
         without.services.remove(1);
-        floors.take_in(&mut without);
-        let mut again = snapshot(stats(7, 90));
-        floors.take_in(&mut again);
-        let connections: Vec<_> = all(&again).iter().map(|(first, _)| *first).collect();
-        assert_eq!(connections, [10, 7, 10, 10, 7, 10]);
+        published(&mut floors, &without);
+        let again = published(&mut floors, &snapshot(stats(7, 90)));
+        let connections: Vec<_> = again.iter().map(|(first, _)| *first).collect();
+        assert_eq!(connections, [10, 10, 7, 7, 10, 10]);
     }
 }

@@ -19,8 +19,9 @@ use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot, Untold};
 const QUIET_READINGS: u8 = 3;
 
 /// So many dumps in a row have to leave out a destination whose end was not reported before it counts as
-/// gone. One dump may leave it out by itself, when others come and go meanwhile.
-const ABSENT_DUMPS: u8 = 3;
+/// gone. A dump may leave it out by itself, when others come and go meanwhile, and several dumps may follow
+/// each other within one such change.
+const ABSENT_DUMPS: u8 = 10;
 
 /// What the probe counted, booked to destinations and services.
 #[derive(Debug, Default)]

@@ -12,8 +12,8 @@ pub struct Sight {
     /// Connections that the probe had seen when it last saw one, and what IPVS had counted after that.
     last: Option<(u64, u64)>,
     unseen: u64,
-    /// A zeroing was reported since the dump before.
-    zeroing: bool,
+    /// Dumps that a reported zeroing explains: it may come while one is made, and then shows in the next.
+    excused: u8,
     change_unseen: bool,
 }
 
@@ -48,13 +48,13 @@ impl Sight {
 
     /// A record reported that something was zeroed.
     pub fn zeroing_reported(&mut self) {
-        self.zeroing = true;
+        self.excused = 2;
     }
 
     /// Takes in what a dump shows, after all records of before it.
     pub fn dumped(&mut self, untold: Untold) {
-        self.change_unseen |= untold.deletion || untold.zeroing && !self.zeroing;
-        self.zeroing = false;
+        self.change_unseen |= untold.deletion || untold.zeroing && self.excused == 0;
+        self.excused = self.excused.saturating_sub(1);
     }
 
     /// Whether the probe misses connections altogether.
@@ -113,6 +113,8 @@ mod tests {
         };
         let mut sight = Sight::default();
         sight.zeroing_reported();
+        // It came while this dump was made, and shows in the next.
+        sight.dumped(Untold::default());
         sight.dumped(zeroing);
         assert!(!sight.misses_changes(), "it was reported");
         sight.dumped(zeroing);

@@ -57,15 +57,13 @@ impl Snapshot {
 
     /// The statistics of each service and, with a second key, of each of its destinations, in key order.
     pub(super) fn each_stats(
-        &mut self,
-        mut change: impl FnMut((ServiceKey, Option<DestinationKey>), &mut Stats),
+        &self,
+        mut look: impl FnMut((ServiceKey, Option<DestinationKey>), &Stats),
     ) {
-        for service in &mut self.services {
-            change((service.key, None), &mut service.stats);
-            let first = service.first_destination as usize;
-            let last = first + service.destination_count as usize;
-            for destination in &mut self.destinations[first..last] {
-                change((service.key, Some(destination.key)), &mut destination.stats);
+        for (service, destinations) in self.iter() {
+            look((service.key, None), &service.stats);
+            for destination in destinations {
+                look((service.key, Some(destination.key)), &destination.stats);
             }
         }
     }

@@ -8,10 +8,11 @@ use crate::{
     clock::Moment,
     failure::Failure,
     health::Mode,
+    model::Floors,
     source::{
         conditions::Conditions,
         namespace::Change,
-        probe::{CHECKS, Options, Probe, Reason, Room, Unavailable},
+        probe::{CHECKS, LOOKS, Options, Probe, Reason, Room, Unavailable},
     },
 };
 
@@ -77,9 +78,16 @@ impl Sampler {
         if let Some(probe) = &self.probe {
             self.events.compare(probe, &self.namespace);
         }
-        if let Some(blind) = self.blindness() {
-            self.lose_sight(blind)?;
-            return Ok(true);
+        for looks_left in (0..LOOKS).rev() {
+            let Some(blind) = self.blindness() else { break };
+            if looks_left == 0 {
+                self.lose_sight(blind)?;
+                return Ok(true);
+            }
+            // Other programs may have kept ours from running for a moment.
+            if !self.dump(batch)? {
+                return Ok(false);
+            }
         }
         let checked = self.check_live(batch)?;
         self.settle_mode();
@@ -88,23 +96,22 @@ impl Sampler {
 
     /// Whether a probe is to be started, and why.
     fn wants_probe(&self) -> Option<Start> {
-        let objects = self.objects();
         match (&self.mode, &self.probe) {
             _ if self.trying_again => Some(Start::Better),
             (Mode::Netlink(_), _) => None,
             (_, None) => Some(Start::First),
             (_, Some(_)) if self.events.lost_changes() => Some(Start::ChangesLost),
             (_, Some(probe)) => {
-                // Best before a connection finds no slot.
-                let full = objects > probe.slots() as usize / 4 * 3 || self.events.no_slot_left();
-                (full && !self.room_was_refused()).then_some(Start::Larger)
+                let refused =
+                    self.room_refused && (self.sealed || !self.patience.is_over(monotonic()));
+                (self.is_full(probe) && !refused).then_some(Start::Larger)
             }
         }
     }
 
-    /// Whether a larger probe was refused a short while ago.
-    fn room_was_refused(&self) -> bool {
-        self.room_refused && !self.patience.is_over(monotonic())
+    /// Whether a larger probe is wanted, best before a connection finds no slot.
+    fn is_full(&self, probe: &Probe) -> bool {
+        self.objects() > probe.slots() as usize / 4 * 3 || self.events.no_slot_left()
     }
 
     /// Looks whether what stood against a better mode has changed, or whether it is time to see for
@@ -115,19 +122,25 @@ impl Sampler {
             Mode::Events(_) => self.options.live == Live::Auto,
             Mode::Netlink(_) => self.options.ebpf != Ebpf::Off,
         };
-        self.patience.worked(monotonic());
+        let now = monotonic();
+        self.room_refused &= self.probe.as_ref().is_some_and(|probe| self.is_full(probe));
         if !wanted {
+            if !self.room_refused {
+                self.patience.worked(now);
+            }
             return Ok(());
         }
         let changed = Conditions::now() != self.conditions;
         if self.sealed {
-            // What runs by events goes on: only without any probe is a new process worth its gap.
+            // What runs by events goes on: only without any probe is a new process worth its gap, and only when
+            // there is reason to believe that it comes further.
+            let hopeful = changed || self.has_worked && self.patience.is_over(now);
             return match &self.mode {
-                Mode::Netlink(_) if changed => Err(self.start_again()),
+                Mode::Netlink(_) if hopeful => Err(self.start_again()),
                 _ => Ok(()),
             };
         }
-        self.trying_again = changed || self.patience.is_over(monotonic());
+        self.trying_again = changed || self.patience.is_over(now);
         Ok(())
     }
 
@@ -161,12 +174,21 @@ impl Sampler {
         let had = self.probe.as_ref().map_or(0, Probe::slots);
         let room = self.room(had);
         self.conditions = Conditions::now();
-        // The one that runs goes on until there is another.
-        let mut outcome = self.load_probe(room)?;
+        // The one that runs goes on until there is another, which has to be larger where that is the point.
+        let beside = Room {
+            least: match why {
+                Start::Larger => room.least.max(had + 1),
+                _ => room.least,
+            },
+            ..room
+        };
+        let mut outcome = self.load_probe(beside)?;
+        let refused_before = why == Start::Larger && self.room_refused;
         if let Err(unavailable) = &outcome
             && unavailable.reason.is_about_memory()
             && had > 0
             && why != Start::Better
+            && !refused_before
         {
             // There may be memory for one, and not for two; and for as much as there was.
             self.drop_probe();
@@ -228,15 +250,15 @@ impl Sampler {
             let prefix = prefix(&self.namespace);
             log::info!("{prefix}the probe was restarted, with room for {slots} objects: {why}");
         }
-        self.room_refused = (slots as usize) < self.objects().saturating_add(1);
+        self.room_refused = slots < room.wanted;
         if self.room_refused {
             self.patience.failed(monotonic());
             log::warn!(
-                "{}memory for a probe is short: of {} services and destinations it has room for {slots}, \
-                 and wants room for {}; the others have netlink's counters",
+                "{}memory for a probe is short: it has room for {slots} services and destinations instead \
+                 of {}, and there are {}; those without room have netlink's counters",
                 prefix(&self.namespace),
+                room.wanted,
                 self.objects(),
-                room.wanted
             );
         }
         self.tries_left = TRIES;
@@ -249,7 +271,6 @@ impl Sampler {
     /// No probe could be started.
     fn without_probe(&mut self, unavailable: &Unavailable, why: Start) -> Result<(), Failure> {
         let reason = unavailable.reason;
-        self.patience.failed(monotonic());
         if let (Some(level), Some(log)) = (self.options.ebpf_log, &unavailable.log) {
             for line in log.lines() {
                 log::log!(level, "verifier: {line}");
@@ -265,11 +286,14 @@ impl Sampler {
             // What runs goes on.
             (_, Start::Better) if runs => Ok(()),
             (_, Start::Larger) if runs => {
+                if !self.room_refused {
+                    log::warn!(
+                        "{}cannot start a larger probe, keeping the one that runs: {unavailable}",
+                        prefix(&self.namespace)
+                    );
+                }
                 self.room_refused = true;
-                log::warn!(
-                    "{}cannot start a larger probe, keeping the one that runs: {unavailable}",
-                    prefix(&self.namespace)
-                );
+                self.patience.failed(monotonic());
                 Ok(())
             }
             // A probe ran here before. In a module that is being unloaded or loaded, functions come and go.
@@ -300,7 +324,6 @@ impl Sampler {
 
     /// A probe that does not see is none.
     fn lose_sight(&mut self, reason: Reason) -> Result<(), Failure> {
-        self.patience.failed(monotonic());
         let unavailable = Conditions::now().cause_of(reason).into();
         if self.options.ebpf == Ebpf::Require {
             return Err(Failure::from(unavailable));
@@ -310,7 +333,6 @@ impl Sampler {
     }
 
     fn fall_to_netlink(&mut self, unavailable: &Unavailable) {
-        self.conditions = Conditions::now();
         self.drop_probe();
         self.enter(
             Mode::Netlink(unavailable.reason.text()),
@@ -346,8 +368,6 @@ impl Sampler {
             }
             if checks_left == 0 {
                 probe.end_live(unavailable);
-                self.conditions = Conditions::now();
-                self.patience.failed(monotonic());
             } else if !self.dump(batch)? {
                 return Ok(false);
             }
@@ -358,6 +378,7 @@ impl Sampler {
     /// The mode that the probe is good for.
     pub(super) fn settle_mode(&mut self) {
         let Some(probe) = &self.probe else { return };
+        self.has_worked = true;
         match (self.options.live, probe.not_live()) {
             (Live::Off, _) => self.enter(Mode::Events("--live off"), None),
             (Live::Auto, None) => self.enter(Mode::Live, None),
@@ -378,6 +399,11 @@ impl Sampler {
             // Whatever was read last must not be taken for live.
             self.readings.clear();
         }
+        let short = matches!(mode, Mode::Events(_) | Mode::Netlink(_));
+        if short && (self.mode != mode || self.patience.is_over(monotonic())) {
+            self.patience.failed(monotonic());
+            self.conditions = Conditions::now();
+        }
         if self.mode != mode {
             let detail = detail.map_or_else(String::new, |detail| format!(" ({detail})"));
             log::info!("{}{mode}{detail}", prefix(&self.namespace));
@@ -385,23 +411,29 @@ impl Sampler {
         }
     }
 
-    /// Notes what is published, where netlink is behind it: a source is about to be lost.
+    /// Notes what is published, where netlink is behind it: a source is about to be lost. To be called after
+    /// a dump, with `spare` as the one before it.
     fn keep_floors(&mut self) {
+        // What was read before a zeroing is no floor for what comes after.
+        let uncertain = self.zeroed_in_tick || self.events.lost_changes();
+        if uncertain {
+            return self.floors.clear();
+        }
         if !matches!(self.mode, Mode::Live | Mode::Events(_)) {
             return;
         }
-        let mut floors = std::mem::take(&mut self.floors);
-        floors.begin();
+        let mut floors = Floors::default();
+        let now = &self.window_began;
         for (index, (service, destinations)) in self.snapshot.iter().enumerate() {
-            let published = self.fresh_service(index, service, &self.window_began);
-            floors.note_service(service.key, &published.stats, &service.stats);
+            let published = self.fresh_service(index, service, now);
+            floors.note(service.key, None, &published.stats, &service.stats);
             for destination in destinations {
-                let published = self.fresh_destination(destination, &self.window_began);
-                let key = destination.key;
-                floors.note_destination(service.key, key, &published.stats, &destination.stats);
+                let published = self.fresh_destination(service, destination, now);
+                let key = Some(destination.key);
+                floors.note(service.key, key, &published.stats, &destination.stats);
             }
         }
-        floors.hold(&mut self.snapshot);
+        floors.drop_set_back(&self.spare);
         self.floors = floors;
     }
 

@@ -20,7 +20,7 @@ impl Sampler {
             }
             for destination in self.selection.of(service, destinations) {
                 if !self.has_ended(destination.slot) {
-                    let fresh = self.fresh_destination(destination, now);
+                    let fresh = self.fresh_destination(service, destination, now);
                     page.destination(&DestinationRow::new(service, &fresh), style);
                 }
             }

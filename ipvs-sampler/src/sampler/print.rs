@@ -23,7 +23,7 @@ impl Sampler {
             for destination in self.selection.of(service, destinations) {
                 let row = DestinationRow {
                     service,
-                    destination: &self.fresh_destination(destination, now),
+                    destination: &self.fresh_destination(service, destination, now),
                     interval: self.destination_interval(destination),
                 };
                 self.encoder
@@ -42,7 +42,7 @@ impl Sampler {
             }
             for destination in self.selection.of(service, destinations) {
                 if self.readings.changed(destination.slot) {
-                    let fresh = self.fresh_destination(destination, now);
+                    let fresh = self.fresh_destination(service, destination, now);
                     let row = DestinationRow::new(service, &fresh);
                     self.encoder
                         .destination(batch, &row, self.field_set(), now.wall);
@@ -78,7 +78,7 @@ impl Sampler {
             if !self.selection.destination(index) {
                 continue;
             }
-            let fresh = self.fresh_destination(destination, now);
+            let fresh = self.fresh_destination(service, destination, now);
             let row = DestinationRow::new(service, &fresh);
             self.encoder
                 .destination(batch, &row, FieldSet::Scheduled, now.wall);
@@ -92,6 +92,7 @@ impl Sampler {
             if let Some((connections, scheduled)) = self.ledger.service(index) {
                 self.join_events(&mut joined.stats, connections, scheduled, now);
             }
+            self.floors.raise(service.key, None, &mut joined.stats);
             joined
         });
         fresh.stats = self.chosen_rates(fresh.stats, &service.stats);
@@ -99,7 +100,12 @@ impl Sampler {
     }
 
     /// As [`Self::fresh_service`].
-    pub(super) fn fresh_destination(&self, destination: &Destination, now: &Moment) -> Destination {
+    pub(super) fn fresh_destination(
+        &self,
+        service: &Service,
+        destination: &Destination,
+        now: &Moment,
+    ) -> Destination {
         let live = self.readings.destination(destination);
         let mut fresh = live.unwrap_or_else(|| {
             let mut joined = *destination;
@@ -107,6 +113,8 @@ impl Sampler {
                 let connections = self.ledger.connections(destination);
                 self.join_events(&mut joined.stats, connections, scheduled, now);
             }
+            let key = Some(destination.key);
+            self.floors.raise(service.key, key, &mut joined.stats);
             joined
         });
         fresh.stats = self.chosen_rates(fresh.stats, &destination.stats);

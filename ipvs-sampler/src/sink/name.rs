@@ -19,6 +19,10 @@ use std::{
 /// Time between two lookups of a name that is in use.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// So many lookups in a row have to leave out an address before the name has left it: resolvers answer with
+/// some of many addresses, in turns. When an answer has none of the known ones, it has left them all.
+const ABSENT: u8 = 3;
+
 /// Looks up `HOST:PORT`.
 pub(super) type Resolve = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
@@ -28,8 +32,10 @@ type Answer = io::Result<Vec<SocketAddr>>;
 pub(super) struct Name {
     host_and_port: String,
     resolve: Resolve,
-    /// The last answer; empty before the first one.
+    /// The last answer, and behind it what only answers before it had; empty before the first one.
     addresses: Vec<SocketAddr>,
+    /// How many lookups in a row have left out each of them.
+    absent: Vec<u8>,
     /// When it is time for another lookup.
     due: Instant,
     /// A lookup is wanted before its time.
@@ -50,6 +56,7 @@ impl Name {
             host_and_port: host_and_port.into(),
             resolve,
             addresses: Vec::new(),
+            absent: Vec::new(),
             due: Instant::now(),
             wanted: false,
             under_way: None,
@@ -62,6 +69,7 @@ impl Name {
         if self.addresses.is_empty() {
             self.due = Instant::now() + EVERY;
             self.addresses = answered((self.resolve)(&self.host_and_port))?;
+            self.absent = vec![0; self.addresses.len()];
         }
         Ok(&self.addresses)
     }
@@ -72,7 +80,7 @@ impl Name {
     }
 
     /// Takes in the answer of a lookup that has ended, and begins another one when it is time. Never waits.
-    /// Whether an address that it had is none of its addresses any more.
+    /// Whether the name has left an address.
     pub(super) fn follow(&mut self, output: &impl Display) -> bool {
         let mut moved = false;
         if let Some(under_way) = &self.under_way {
@@ -117,25 +125,48 @@ impl Name {
     }
 
     fn take(&mut self, output: &impl Display, answer: Answer) -> bool {
-        let name = &self.host_and_port;
         match answer {
             Ok(addresses) => {
-                let gone = |old: &SocketAddr| !addresses.contains(old);
-                let moved = self.addresses.iter().any(gone);
+                let moved = self.replace(addresses);
+                let name = &self.host_and_port;
                 if std::mem::take(&mut self.failing) {
                     log::info!("{output}: {name} can be looked up again");
                 }
-                self.addresses = addresses;
                 moved
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
+                    let name = &self.host_and_port;
                     let addresses = listed(&self.addresses);
                     log::warn!("{output}: cannot look up {name}: {error}; still using {addresses}");
                 }
                 false
             }
         }
+    }
+}
+
+impl Name {
+    /// Takes over an answer; whether an address is left.
+    fn replace(&mut self, answer: Vec<SocketAddr>) -> bool {
+        let known = std::mem::take(&mut self.addresses);
+        let absent = std::mem::take(&mut self.absent);
+        let is_another = !known.iter().any(|old| answer.contains(old));
+        self.absent.resize(answer.len(), 0);
+        self.addresses = answer;
+        let mut left = false;
+        for (old, absent) in known.into_iter().zip(absent) {
+            if self.addresses.contains(&old) {
+                continue;
+            }
+            if is_another || absent + 1 >= ABSENT {
+                left = true;
+            } else {
+                self.addresses.push(old);
+                self.absent.push(absent + 1);
+            }
+        }
+        left
     }
 }
 
@@ -258,5 +289,24 @@ pub(super) mod tests {
         name.look_again();
         name.follow(&"output");
         assert!(name.under_way.is_none());
+    }
+
+    #[test]
+    fn an_address_is_left_when_it_stays_away() {
+        let address = |last: u8| SocketAddr::from(([127, 0, 0, last], 1));
+        let mut name = Name::with_resolver("there:1", Arc::new(|_: &str| Ok(Vec::new())));
+        assert!(!name.replace(vec![address(1), address(2)]));
+        // In turns, some of many.
+        for answer in [[2, 3], [1, 3], [2, 3], [1, 2]] {
+            assert!(!name.replace(answer.map(address).to_vec()), "{answer:?}");
+            assert!(name.leads_to(address(1)));
+        }
+        // 3 stays away.
+        assert!(!name.replace(vec![address(1)]));
+        assert!(name.replace(vec![address(1)]));
+        assert!(!name.leads_to(address(3)));
+        // Somewhere else altogether.
+        assert!(name.replace(vec![address(9)]));
+        assert_eq!(name.addresses, [address(9)]);
     }
 }

@@ -31,8 +31,8 @@ impl From<String> for Cause {
 /// What was said last.
 #[derive(Default)]
 pub(super) struct Trouble {
-    /// Lines wait, because of this.
-    waiting: Option<String>,
+    /// Lines wait, for these causes in turns.
+    waiting: Vec<String>,
     /// One for each kind, the one that was said last at the end.
     losing: Vec<Losing>,
 }
@@ -47,9 +47,9 @@ impl Trouble {
     /// Lines wait for this to end.
     pub(super) fn waits(&mut self, output: &impl Display, cause: impl Into<Cause>) {
         let Cause { words, kind } = cause.into();
-        if self.waiting.as_ref() != Some(&kind) {
+        if !self.waiting.contains(&kind) && self.waiting.len() < MOST_KINDS {
             log::warn!("{output}: {words}; trying again");
-            self.waiting = Some(kind);
+            self.waiting.push(kind);
         }
     }
 
@@ -62,7 +62,7 @@ impl Trouble {
         cause: impl Into<Cause>,
     ) {
         // Whatever it waited for has come to an end, if not to a good one.
-        self.waiting = None;
+        self.waiting.clear();
         let Cause { words, kind } = cause.into();
         let kind = format!("{how}: {kind}");
         if let Some(losing) = self.losing.iter_mut().find(|losing| losing.kind == kind) {
@@ -74,7 +74,8 @@ impl Trouble {
             "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further ones"
         );
         if self.losing.len() == MOST_KINDS {
-            self.losing.remove(0);
+            let Losing { kind, lines, .. } = self.losing.remove(0);
+            log::info!("{output}: {lines} lines {kind} so far");
         }
         self.losing.push(Losing {
             kind,
@@ -85,7 +86,8 @@ impl Trouble {
 
     /// Lines were taken.
     pub(super) fn is_over(&mut self, output: &impl Display) {
-        if self.waiting.take().is_some() {
+        if !self.waiting.is_empty() {
+            self.waiting.clear();
             log::info!("{output}: lines are taken again");
         }
         let is_quiet = |losing: &mut Losing| losing.last.elapsed() >= QUIET;
@@ -134,12 +136,12 @@ mod tests {
         let mut trouble = Trouble::default();
         for end in [true, false] {
             trouble.waits(&"output", "refused".to_owned());
-            assert_eq!(trouble.waiting.as_deref(), Some("refused"));
+            assert_eq!(trouble.waiting, ["refused"]);
             match end {
                 true => trouble.is_over(&"output"),
                 false => trouble.loses(&"output", 1, "rejected", "bad".to_owned()),
             }
-            assert_eq!(trouble.waiting, None);
+            assert!(trouble.waiting.is_empty());
         }
     }
 }

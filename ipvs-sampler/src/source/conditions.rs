@@ -58,11 +58,6 @@ impl Conditions {
         }
     }
 
-    /// We gave capabilities up ourselves: that is no reason to try again.
-    pub fn take_capabilities_as_they_are(&mut self) {
-        self.capabilities = effective_now();
-    }
-
     /// Whether this process holds a capability.
     #[must_use]
     pub fn holds(&self, capability: Capability) -> bool {

@@ -12,6 +12,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     process::{Pid, PidfdFlags, pidfd_open},
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
@@ -142,7 +143,8 @@ impl Place {
             };
             return Ok(Self::Path(path));
         };
-        let id = number.parse().ok().and_then(Pid::from_raw);
+        let number = number.parse().ok().filter(|number| *number > 0);
+        let id = number.and_then(Pid::from_raw);
         let id = id.ok_or_else(|| invalid("it is not the number of a process"))?;
         let process = pidfd_open(id, PidfdFlags::empty())?;
         Ok(Self::Process { id, process })
@@ -198,7 +200,12 @@ fn has_ended(process: &OwnedFd) -> bool {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    poll(&mut ends, Some(&at_once)).map_or(true, |ready| ready > 0)
+    loop {
+        match poll(&mut ends, Some(&at_once)) {
+            Err(Errno::INTR) => {}
+            outcome => return outcome.is_ok_and(|ready| ready > 0),
+        }
+    }
 }
 
 fn visit<T>(namespace: &File, home: &File, work: impl FnOnce() -> T) -> io::Result<T> {

@@ -10,7 +10,9 @@
 //! What goes, goes before anything is written, because the disk may be full.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
 };
@@ -24,6 +26,8 @@ use crate::sink::Deleted;
 
 /// The list's first line, by which it is known to be one.
 const HEADER: &str = "# Former files that ipvs-sampler has written, the oldest first\n";
+/// No list of ours is longer, in bytes.
+const LONGEST_LIST: u64 = 1 << 20;
 /// Behind the output's path, the list.
 const LIST: &str = ".rotated";
 /// Behind the output's path, the list that is about to replace it.
@@ -107,15 +111,25 @@ fn read(path: &Path) -> io::Result<Vec<String>> {
     Ok(names.filter(is_there).map(Into::into).collect())
 }
 
-/// A list's text, empty when there is none. Another file of that name is an error.
+/// A list's text, empty when there is none. Another file of that name is an error: others may be able to write
+/// to the folder, so no link is followed, and nothing but a file is read.
 fn read_list(list: &Path) -> io::Result<String> {
-    let text = match fs::read(list) {
-        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error),
-    };
-    if text.is_empty() || text.starts_with(HEADER) {
-        return Ok(text);
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(list);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => {
+            let mut text = Vec::new();
+            file.take(LONGEST_LIST).read_to_end(&mut text)?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            if text.is_empty() || text.starts_with(HEADER) {
+                return Ok(text);
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if error.raw_os_error() != Some(libc::ELOOP) => return Err(error),
+        _ => {}
     }
     let message = format!(
         "{} is in the way: it is not our list of former files; move it elsewhere",
@@ -128,12 +142,23 @@ fn read_list(list: &Path) -> io::Result<String> {
 fn write(path: &Path, list: &[String]) -> io::Result<()> {
     let next = with_end(path, NEXT_LIST);
     read_list(&next)?;
+    // What a crash left.
+    match fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut text = String::from(HEADER);
     for suffix in list {
         text.push_str(suffix);
         text.push('\n');
     }
-    fs::write(&next, text)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&next)?;
+    file.write_all(text.as_bytes())?;
+    // A name without its list would stay for ever.
+    file.sync_all()?;
     fs::rename(next, with_end(path, LIST))
 }
 

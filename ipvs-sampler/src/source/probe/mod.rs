@@ -38,6 +38,10 @@ use mapped::Mapped;
 /// few destinations a connection comes in between in a few dumps of a hundred.
 pub const CHECKS: u32 = 6;
 
+/// So many dumps in a row have to be unseen before a probe is held to be blind: other programs may have kept
+/// ours from running for a moment.
+pub const LOOKS: u32 = 3;
+
 /// How the probe is to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
