@@ -1,4 +1,5 @@
-//! Each advice that `doctor` gives is tried: the obstacle, the words, the remedy, and then all is well.
+//! The advice that `doctor` gives is tried: the obstacle, the words, the remedy, and then all is well. Switches that
+//! keep probes from firing are tried in blind.rs, limits in limits.rs, privileges in permission.rs and ladder.rs.
 
 use std::process::Command;
 
@@ -50,16 +51,6 @@ fn what_stands_against_a_source_is_named_and_the_remedy_helps() {
             "echo 2 > /proc/sys/kernel/kptr_restrict",
             "kernel.kptr_restrict",
             "echo 1 > /proc/sys/kernel/kptr_restrict",
-        ),
-        (
-            "echo 0 > /proc/sys/kernel/ftrace_enabled",
-            "kernel.ftrace_enabled",
-            "echo 1 > /proc/sys/kernel/ftrace_enabled",
-        ),
-        (
-            "echo 0 > /sys/kernel/debug/kprobes/enabled",
-            "kprobes/enabled",
-            "echo 1 > /sys/kernel/debug/kprobes/enabled",
         ),
     ] {
         let [before, after] = doctor_says(obstacle, remedy);
