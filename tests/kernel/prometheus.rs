@@ -422,6 +422,7 @@ fn an_address_that_is_taken_ends_the_program() {
 fn health_says_the_mode_without_a_page() {
     network::ready();
     ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
     let sampler = Sampler::live(SCRAPED);
     let (head, body) = metrics::ask(PORT, "/healthz", "*/*");
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");

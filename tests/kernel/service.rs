@@ -58,10 +58,16 @@ fn manager(kind: SocketType) -> Option<OwnedFd> {
 }
 
 fn next(manager: &OwnedFd) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
     let mut connection = File::from(accept(manager).expect("a connection"));
-    connection.read_to_string(&mut text).expect("a message");
-    text
+    // Large: of a packet, what does not fit is lost.
+    let mut buffer = [0; 4096];
+    loop {
+        match connection.read(&mut buffer).expect("a message") {
+            0 => return String::from_utf8(text).expect("text"),
+            length => text.extend_from_slice(&buffer[..length]),
+        }
+    }
 }
 
 #[test]
