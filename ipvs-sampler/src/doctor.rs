@@ -15,7 +15,7 @@ use crate::{
         kernel,
         namespace::Namespace,
         netlink::Netlink,
-        probe::{CHECKS, LOOKS, Options, Probe, Reason, Room, Unavailable},
+        probe::{CHECKS, LOOKS, Options, Probe, Reason, Room, Unavailable, cause_of},
     },
 };
 
@@ -107,7 +107,7 @@ fn examine_probe(netlink: Option<&mut Netlink>) -> Result<Option<Unavailable>, U
         if let Err(observed) = probe.check_sight(snapshot.destinations.len()) {
             unseen += 1;
             if unseen == LOOKS {
-                return Err(Conditions::now().cause_of(observed).into());
+                return Err(cause_of(observed, &Conditions::now()).into());
             }
             continue;
         }

@@ -3,6 +3,7 @@
 mod choices;
 mod ladder;
 mod page;
+mod place;
 mod print;
 
 use std::time::Duration;
@@ -29,8 +30,10 @@ use crate::{
 };
 
 use ladder::Start;
+use place::{open_netlink, prefix};
 
 pub(crate) use choices::{field_set, further_tags, selection, tag_style};
+pub(crate) use place::{cannot_enter, within};
 
 /// A dump that takes longer is given up.
 pub const DUMP_LIMIT: Duration = Duration::from_secs(3);
@@ -475,35 +478,6 @@ impl Sampler {
 }
 
 const NOT_LOADED: &str = "IPVS is not loaded";
-
-fn open_netlink(namespace: &Namespace) -> Result<Netlink, Failure> {
-    Ok(within(namespace, || Netlink::open(DUMP_LIMIT))??)
-}
-
-/// As [`Namespace::within`], with a failure that says which and what to do.
-pub(crate) fn within<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> Result<T, Failure> {
-    namespace
-        .within(work)
-        .map_err(|error| cannot_enter(namespace.label().unwrap_or_default(), &error))
-}
-
-/// A network namespace that cannot be opened or entered.
-pub(crate) fn cannot_enter(label: &str, error: &std::io::Error) -> Failure {
-    let what = format!("cannot enter the network namespace {label}: {error}");
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => Failure::NotPermitted(format!(
-            "{what}; this needs CAP_SYS_ADMIN, and by pid:N CAP_SYS_PTRACE"
-        )),
-        _ => Failure::Unavailable(format!("{what}; `ip netns` lists those that have a name")),
-    }
-}
-
-/// What messages begin with when there may be several network namespaces.
-fn prefix(namespace: &Namespace) -> String {
-    namespace
-        .label()
-        .map_or_else(String::new, |label| format!("netns {label}: "))
-}
 
 /// As the kernel takes it.
 fn nanoseconds(duration: Duration) -> u64 {

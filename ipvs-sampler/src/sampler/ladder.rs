@@ -12,7 +12,7 @@ use crate::{
     source::{
         conditions::Conditions,
         namespace::Change,
-        probe::{CHECKS, LOOKS, Options, Probe, Reason, Room, Unavailable},
+        probe::{CHECKS, LOOKS, Options, Probe, Reason, Room, Unavailable, cause_of},
     },
 };
 
@@ -324,7 +324,7 @@ impl Sampler {
 
     /// A probe that does not see is none.
     fn lose_sight(&mut self, reason: Reason) -> Result<(), Failure> {
-        let unavailable = Conditions::now().cause_of(reason).into();
+        let unavailable = cause_of(reason, &Conditions::now()).into();
         if self.options.ebpf == Ebpf::Require {
             return Err(Failure::from(unavailable));
         }

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Resource, getrlimit};
 
-use super::{kernel, probe::Reason};
+use super::kernel;
 
 /// Capability numbers (include/uapi/linux/capability.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,30 +81,17 @@ impl Conditions {
 
     /// Whether a switch of the kernel keeps ftrace, and with it kprobes at the begin of a function,
     /// from running (`ftrace_enable_sysctl`, kernel/trace/ftrace.c).
-    fn ftrace_is_off(&self) -> bool {
+    #[must_use]
+    pub fn ftrace_is_off(&self) -> bool {
         self.text("ftrace_enabled")
             .is_some_and(|text| text.trim() == "0")
     }
 
     /// Whether all kprobes are disarmed (`write_enabled_file_bool`, kernel/kprobes.c).
-    fn kprobes_are_off(&self) -> bool {
+    #[must_use]
+    pub fn kprobes_are_off(&self) -> bool {
         self.text("kprobes_enabled")
             .is_some_and(|text| text.trim() == "0")
-    }
-
-    /// What most likely keeps attached probes from firing, or from reading memory: a switch that says so,
-    /// or else what was `observed`.
-    #[must_use]
-    pub fn cause_of(&self, observed: Reason) -> Reason {
-        if self.locked_down() {
-            Reason::LockedDown
-        } else if self.ftrace_is_off() {
-            Reason::FtraceOff
-        } else if self.kprobes_are_off() {
-            Reason::KprobesOff
-        } else {
-            observed
-        }
     }
 
     /// Whether locked memory is limited.
@@ -164,7 +151,7 @@ fn effective(status: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Capability, Conditions, Reason, effective};
+    use super::{Capability, Conditions, effective};
 
     #[test]
     fn capabilities_come_from_the_effective_set() {
@@ -179,16 +166,13 @@ mod tests {
     #[test]
     fn switches_are_read_and_absent_ones_are_not_off() {
         let mut conditions = Conditions::default();
-        let cause = |conditions: &Conditions| conditions.cause_of(Reason::NotFiring);
-        assert_eq!(cause(&conditions), Reason::NotFiring);
-        conditions.set("kprobes_enabled", "0\n");
-        assert_eq!(cause(&conditions), Reason::KprobesOff);
+        assert!(!conditions.ftrace_is_off() && !conditions.kprobes_are_off());
+        assert!(!conditions.locked_down());
         conditions.set("ftrace_enabled", "0\n");
-        assert_eq!(cause(&conditions), Reason::FtraceOff);
+        conditions.set("kprobes_enabled", "0\n");
         conditions.set("lockdown", "none [integrity] confidentiality\n");
-        assert_eq!(cause(&conditions), Reason::FtraceOff);
-        conditions.set("lockdown", "none integrity [confidentiality]\n");
-        assert_eq!(cause(&conditions), Reason::LockedDown);
+        assert!(conditions.ftrace_is_off() && conditions.kprobes_are_off());
+        assert!(!conditions.locked_down());
         conditions.set("perf_event_paranoid", "3\n");
         assert_eq!(conditions.perf_event_paranoid(), Some(3));
     }

@@ -5,7 +5,7 @@
 use aya::maps::{MapData, RingBuf};
 use ipvs_sampler_common::{Fill, ObjectKind, Slot};
 
-use super::{Attention, decode_fill, live::Live};
+use super::{Attention, live::Live, records::decode_fill};
 use crate::{
     model::{Destination, DumpCheck, Service},
     source::netlink::Witness,

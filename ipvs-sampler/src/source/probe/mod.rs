@@ -7,6 +7,7 @@ mod live;
 mod load;
 mod mapped;
 mod reason;
+mod records;
 mod refusal;
 mod room;
 #[doc(hidden)]
@@ -18,12 +19,11 @@ use aya::{
     maps::{MapData, RingBuf, Stack},
 };
 use aya_log::EbpfLogger;
-use ipvs_sampler_common::{
-    Arrival, COUNTERS, Cell, Fill, Kind, Reading, Record, Slot, State, Tally,
-};
+use ipvs_sampler_common::{Arrival, COUNTERS, Cell, Kind, Reading, Slot, Tally};
 
 pub use learner::Learner;
 pub use reason::Reason;
+pub use refusal::cause_of;
 use refusal::scrub;
 pub use room::Room;
 pub use unavailable::{Cause, Unavailable};
@@ -33,6 +33,7 @@ use crate::model::{DumpCheck, Snapshot, check_complete, check_readings, slots_en
 use arrivals::ArrivalLog;
 use live::Live;
 use mapped::Mapped;
+use records::decode_record;
 
 /// So often live readings may differ from a dump before they are held to be wrong. On a busy director with
 /// few destinations a connection comes in between in a few dumps of a hundred.
@@ -455,49 +456,4 @@ impl Drop for Attention<'_> {
     fn drop(&mut self) {
         self.set(0);
     }
-}
-
-/// `None` for bytes of another length, which no program of ours writes.
-fn decode_record(bytes: &[u8]) -> Option<Record> {
-    let bytes: &[u8; size_of::<Record>()] = bytes.try_into().ok()?;
-    Some(Record {
-        kind: u32_at(bytes, 0),
-        cpu: u32_at(bytes, 4),
-        object: u64_at(bytes, 8),
-        time_ns: u64_at(bytes, 16),
-        connections: u64_at(bytes, 24),
-        slot: u32_at(bytes, 32),
-        reserved: 0,
-    })
-}
-
-/// As [`decode_record`].
-fn decode_fill(bytes: &[u8]) -> Option<Fill> {
-    let bytes: &[u8; size_of::<Fill>()] = bytes.try_into().ok()?;
-    Some(Fill {
-        object: u64_at(bytes, 0),
-        slot: u32_at(bytes, 8),
-        read: u32_at(bytes, 12),
-        shown: std::array::from_fn(|index| u64_at(bytes, 16 + 8 * index)),
-        state: State {
-            active: u32_at(bytes, 56),
-            inactive: u32_at(bytes, 60),
-            persistent: u32_at(bytes, 64),
-            weight: u32_at(bytes, 68),
-            flags: u32_at(bytes, 72),
-        },
-        kind: u32_at(bytes, 76),
-    })
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_ne_bytes(word)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_ne_bytes(word)
 }

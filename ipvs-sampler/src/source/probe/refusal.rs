@@ -10,6 +10,21 @@ use crate::source::{
     kernel,
 };
 
+/// What most likely keeps attached probes from firing, or from reading memory: a switch that says so, or else
+/// what was `observed`.
+#[must_use]
+pub fn cause_of(observed: Reason, conditions: &Conditions) -> Reason {
+    if conditions.locked_down() {
+        Reason::LockedDown
+    } else if conditions.ftrace_is_off() {
+        Reason::FtraceOff
+    } else if conditions.kprobes_are_off() {
+        Reason::KprobesOff
+    } else {
+        observed
+    }
+}
+
 /// An error that has no explanation but its own words.
 pub(super) fn broken(error: &(dyn Error + 'static)) -> Unavailable {
     Unavailable::with_detail(Reason::KernelError, &words(error))
@@ -194,7 +209,7 @@ fn is_address(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Around, Attempt, explain, scrub};
+    use super::{Answer, Around, Attempt, cause_of, explain, scrub};
     use crate::source::{conditions::Conditions, probe::Reason};
 
     const ALL: u64 = u64::MAX;
@@ -272,6 +287,19 @@ mod tests {
             let reason = explain(attempt, &answer(errno, log), around);
             assert_eq!(reason, expected, "{attempt:?} {errno} {log}");
         }
+    }
+
+    #[test]
+    fn a_switch_explains_why_nothing_fires() {
+        let mut conditions = Conditions::default();
+        let cause = |conditions: &Conditions| cause_of(Reason::NotFiring, conditions);
+        assert_eq!(cause(&conditions), Reason::NotFiring);
+        conditions.set("kprobes_enabled", "0\n");
+        assert_eq!(cause(&conditions), Reason::KprobesOff);
+        conditions.set("ftrace_enabled", "0\n");
+        assert_eq!(cause(&conditions), Reason::FtraceOff);
+        conditions.set("lockdown", "none integrity [confidentiality]\n");
+        assert_eq!(cause(&conditions), Reason::LockedDown);
     }
 
     #[test]
