@@ -175,7 +175,7 @@ fn one_that_goes_is_said_to_be_gone_and_its_successor_is_followed() {
 }
 
 #[test]
-fn a_name_can_be_unmounted_while_it_is_watched() {
+fn the_mount_of_a_name_is_not_held() {
     network::ready();
     let green = Director::new("green");
     let sampler = Sampler::run("--netns green --interval 500ms --resolution 50ms");
