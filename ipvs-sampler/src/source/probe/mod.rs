@@ -74,7 +74,7 @@ pub struct Probe {
     slots: u32,
     /// Kernel address of the destination in each slot, 0 until learned.
     objects: Vec<u64>,
-    /// The last dump's [`Fill`]s, chunk by chunk.
+    /// The last dump's [`Fill`](ipvs_sampler_common::Fill)s, chunk by chunk.
     learner: learner::Chunks,
     /// When the last dump of services was seen, by whomever it was made.
     dump_seen: Mapped,
