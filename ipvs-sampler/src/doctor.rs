@@ -78,7 +78,8 @@ fn line(text: &mut String, source: &str, obstacle: Option<String>) {
     let _ = writeln!(text, "{source:<8} {state}");
 }
 
-/// Has a probe watch a dump. What stands against it, or else against live counters.
+/// Has a probe watch a dump. Fails when the probe is unavailable; otherwise returns why live counters are, if they
+/// are.
 fn examine_probe(netlink: Option<&mut Netlink>) -> Result<Option<Unavailable>, Unavailable> {
     // Small: it is about whether, not how much.
     let room = Room {

@@ -7,7 +7,7 @@ use std::{
 
 /// Losses that come again within so long are one trouble: there may be good batches in between.
 const QUIET: Duration = Duration::from_secs(60);
-/// So many kinds of losses are told apart at once. Servers may answer in turns.
+/// How many kinds of losses are tracked at once: a server may alternate between answers.
 const MOST_KINDS: usize = 8;
 
 /// Why lines are not taken.
@@ -53,7 +53,7 @@ impl Trouble {
         }
     }
 
-    /// So many lines are lost, and how: dropped or rejected.
+    /// Reports lost lines. `how` is "dropped" or "rejected".
     pub(super) fn loses(
         &mut self,
         output: &impl Display,

@@ -1,4 +1,4 @@
-//! What this machine and this process have, and what stands against the probe.
+//! Capabilities, kernel switches and limits that decide whether the probe can run.
 
 use std::fs;
 

@@ -7,7 +7,7 @@
 //!
 //! The order of the list is the order of writing. The time in a name is for people: no clock decides what goes.
 //!
-//! What goes, goes before anything is written, because the disk may be full.
+//! Old files are deleted before anything is written, because the disk may be full.
 
 use std::{
     fs::{self, OpenOptions},

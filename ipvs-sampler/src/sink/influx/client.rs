@@ -1,4 +1,4 @@
-//! An HTTP client that finds the server where its name led last, without a lookup of its own.
+//! An HTTP client that connects to the last known addresses of the server and does no lookups itself.
 
 use std::{
     fmt::Display,

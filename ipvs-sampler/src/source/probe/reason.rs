@@ -61,7 +61,7 @@ reasons! {
     NoProc: Unsupported,
         "proc is not mounted on /proc",
         "mount it (mount -t proc proc /proc)";
-    /// Nothing is known of the kernel.
+    /// The kernel's BTF and CPU list are in sysfs.
     NoSysfs: Unsupported,
         "sysfs is not mounted on /sys",
         "mount it (mount -t sysfs sysfs /sys)";
