@@ -354,3 +354,37 @@ fn a_service_is_not_told_twice_of_what_a_dump_told_first() {
     ledger.adopt(&matched);
     assert_eq!(ledger.service(0), Some((7, 7)));
 }
+
+#[test]
+fn a_deletion_that_nobody_reported_shows_after_ten_dumps() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    kernel.add(81, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    ledger.adopt(&kernel.snapshot());
+    kernel.destinations.pop();
+    let deletion = |ledger: &mut Ledger| ledger.adopt(&kernel.snapshot()).deletion;
+    let untold: Vec<_> = (0..10).map(|_| deletion(&mut ledger)).collect();
+    let expected: Vec<_> = (1..=10).map(|dump| dump == 10).collect();
+    assert_eq!(untold, expected);
+    ledger.retire(1);
+    assert!(!deletion(&mut ledger), "it was reported");
+}
+
+#[test]
+fn a_counter_that_went_back_unreported_is_noticed_once() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    kernel.destinations[0].estimated = 7;
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    assert!(!ledger.adopt(&kernel.snapshot()).zeroing, "its first name");
+    kernel.destinations[0].estimated = 3;
+    assert!(ledger.adopt(&kernel.snapshot()).zeroing);
+    assert!(!ledger.adopt(&kernel.snapshot()).zeroing);
+    // One that was reported is no surprise.
+    ledger.zero(0);
+    kernel.destinations[0].estimated = 0;
+    assert!(!ledger.adopt(&kernel.snapshot()).zeroing);
+}
