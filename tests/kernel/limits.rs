@@ -122,8 +122,9 @@ fn a_probe_that_cannot_grow_goes_on() {
     assert!(!messages.contains("netlink only"), "{messages}");
     let said = messages.contains("memory for a probe is short")
         || messages.contains("cannot start a larger probe");
+    // The warning may come while the table is being filled, and all may have room in the end.
     let uncounted = report.number("destinations_uncounted") > 0;
-    assert_eq!(uncounted, said, "{report:?}: {messages}");
+    assert!(said || !uncounted, "{report:?}: {messages}");
     if !counts_as_locked_memory() {
         assert!(messages.contains("the probe was restarted"), "{messages}");
         assert!(!said, "{messages}");
