@@ -44,6 +44,19 @@ pub struct Arrival {
     pub time_ns: u64,
 }
 
+impl Arrival {
+    /// As it lies in memory.
+    #[must_use]
+    pub const fn from_words([slot, time_ns]: [u64; 2]) -> Self {
+        let [slot, reserved] = halves(slot);
+        Self {
+            slot,
+            reserved,
+            time_ns,
+        }
+    }
+}
+
 /// What one CPU counted for one slot. Written by that CPU alone, read by user space through a
 /// memory map: an aligned 64-bit counter is read whole.
 #[repr(C)]
@@ -81,6 +94,31 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// As it lies in memory.
+    #[must_use]
+    pub const fn from_words(words: [u64; 8]) -> Self {
+        let [
+            counted,
+            no_slot,
+            skipped,
+            foreign,
+            submitted,
+            lost,
+            lost_changes,
+            lost_fills,
+        ] = words;
+        Self {
+            counted,
+            no_slot,
+            skipped,
+            foreign,
+            submitted,
+            lost,
+            lost_changes,
+            lost_fills,
+        }
+    }
+
     /// The sum, counter by counter.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -115,18 +153,19 @@ impl Kind {
 pub struct Record {
     /// One of [`Kind`].
     pub kind: u32,
-    /// The CPU that wrote it.
-    pub cpu: u32,
-    /// Address of the kernel object.
-    pub object: u64,
-    /// `bpf_ktime_get_ns`.
-    pub time_ns: u64,
-    /// Cumulative connections of (`cpu`, `slot`).
-    pub connections: u64,
-    /// The destination's slot.
+    /// The object's slot.
     pub slot: Slot,
-    /// Always 0.
-    pub reserved: u32,
+    /// Its address, or that of its statistics.
+    pub object: u64,
+}
+
+impl Record {
+    /// As it lies in memory.
+    #[must_use]
+    pub const fn from_words([kind_and_slot, object]: [u64; 2]) -> Self {
+        let [kind, slot] = halves(kind_and_slot);
+        Self { kind, slot, object }
+    }
 }
 
 /// The kernel begins to write this service or destination into our netlink dump.
@@ -147,6 +186,35 @@ pub struct Fill {
     pub kind: u32,
 }
 
+impl Fill {
+    /// As it lies in memory.
+    #[must_use]
+    pub const fn from_words(words: [u64; 10]) -> Self {
+        let [
+            object,
+            slot_and_read,
+            a,
+            b,
+            c,
+            d,
+            e,
+            state_1,
+            state_2,
+            state_3,
+        ] = words;
+        let [slot, read] = halves(slot_and_read);
+        let [flags, kind] = halves(state_3);
+        Self {
+            object,
+            slot,
+            read,
+            shown: [a, b, c, d, e],
+            state: State::from_words(state_1, state_2, flags),
+            kind,
+        }
+    }
+}
+
 /// What a destination's memory says besides its counters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,6 +232,19 @@ pub struct State {
 }
 
 impl State {
+    /// As it lies in memory.
+    const fn from_words(first: u64, second: u64, flags: u32) -> Self {
+        let [active, inactive] = halves(first);
+        let [persistent, weight] = halves(second);
+        Self {
+            active,
+            inactive,
+            persistent,
+            weight,
+            flags,
+        }
+    }
+
     /// Of no destination.
     pub const NONE: Self = Self {
         active: 0,
@@ -286,6 +367,34 @@ pub struct Reading {
     pub run: u64,
 }
 
+impl Reading {
+    /// As it lies in memory.
+    #[must_use]
+    pub fn from_words(words: [u64; 20]) -> Self {
+        let counters = |first: usize| core::array::from_fn(|index| words[first + index]);
+        let [flags, refused] = halves(words[18]);
+        Self {
+            counted: counters(0),
+            estimated: counters(COUNTERS),
+            zero: counters(2 * COUNTERS),
+            address: words[15],
+            state: State::from_words(words[16], words[17], flags),
+            refused,
+            run: words[19],
+        }
+    }
+}
+
+/// The two halves of a word of memory, the first one first.
+#[must_use]
+pub const fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+    ]
+}
+
 /// What the program says of the process that ran it on demand.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -303,7 +412,7 @@ const _: () = {
     assert!(size_of::<Arrival>() == 16);
     assert!(size_of::<Cell>() == 16);
     assert!(size_of::<Tally>() == 64);
-    assert!(size_of::<Record>() == 40);
+    assert!(size_of::<Record>() == 16);
     assert!(size_of::<Fill>() == 80);
     assert!(size_of::<State>() == 20);
     assert!(size_of::<Discovery>() == 24);

@@ -4,7 +4,7 @@ use aya_ebpf::programs::ProbeContext;
 use aya_log_ebpf::debug;
 use ipvs_sampler_common::{Kind, NO_SLOT, Record, Slot};
 
-use crate::{cpu, maps::TARGET, now, records::submit, slots, tally};
+use crate::{cpu, maps::TARGET, records::submit, slots, tally};
 
 pub fn deleted(ctx: &ProbeContext) -> Option<()> {
     if ctx.arg::<u64>(0)? == TARGET.get(0)?.netns_ipvs {
@@ -40,19 +40,8 @@ pub fn zeroed(ctx: &ProbeContext) -> Option<()> {
 
 #[inline(always)]
 fn change(kind: u32, object: u64, slot: Slot) -> Option<()> {
-    let cpu = cpu();
-    let tally = tally(cpu)?;
-    let time_ns = now();
-    let record = Record {
-        kind,
-        cpu,
-        object,
-        time_ns,
-        connections: 0,
-        slot,
-        reserved: 0,
-    };
-    if !submit(tally, record) {
+    let tally = tally(cpu())?;
+    if !submit(tally, Record { kind, slot, object }) {
         tally.lost_changes += 1;
     }
     Some(())

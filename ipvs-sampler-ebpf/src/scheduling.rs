@@ -73,12 +73,8 @@ fn count(target: &Target, tally: &mut Tally, cpu: u32, object: u64, slot: Slot) 
     }
     let record = Record {
         kind: Kind::COUNTED,
-        cpu,
-        object,
-        time_ns: now,
-        connections: cell.connections,
         slot,
-        reserved: 0,
+        object,
     };
     if submit(tally, record) {
         cell.recorded_ns = now;

@@ -13,12 +13,9 @@ use std::{
 
 use ipvs_sampler::{
     encode::Influx,
-    model::{Readings, Snapshot},
+    model::{ReadTable, Readings, Snapshot},
     schema::{DestinationRow, FieldSet, ServiceRow},
-    source::{
-        netlink::synthetic::table,
-        probe::{Unavailable, synthetic::Table},
-    },
+    source::{feed::Unavailable, netlink::synthetic::table, probe::synthetic::Table},
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -72,11 +69,12 @@ fn measure() -> Result<(), Failure> {
 /// The median of many readings, all objects counting in between.
 fn reading(objects: u32, cpus: u32) -> Result<Duration, Failure> {
     let mut objects = Table::new(0, objects, cpus)?;
+    let mut readings = ReadTable::default();
     let mut times = Vec::new();
     for _ in 0..RUNS {
         objects.count();
         let began = cpu_time();
-        objects.read()?;
+        objects.read(&mut readings)?;
         times.push(cpu_time() - began);
     }
     Ok(median(times))
@@ -104,9 +102,9 @@ fn tick(cpus: u32) -> Result<[Duration; 2], Failure> {
     for _ in 0..RUNS {
         objects.count();
         let began = cpu_time();
-        objects.read()?;
+        objects.read(readings.coming())?;
         parts.push(cpu_time() - began);
-        readings.take(&snapshot, WINDOW, |slot| objects.reading(slot));
+        readings.turn(WINDOW);
         batch.clear();
         print_changed(&influx, &snapshot, &readings, &mut batch);
         out.write_all(black_box(&batch))?;

@@ -6,18 +6,20 @@ use rustix::thread::CapabilitySet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
+    choices::{choices, field_set, further_tags, prefix, tag_style},
     cli::{Command, Ebpf, Names, Privileges, Run},
     clock::{Due, Moment, Schedule, Timer, Wake},
     config::{Problem, Sources, Values},
     encode::{Influx, MetricNames, Prometheus},
+    engine::Sampler,
     failure::Failure,
     privileges::{self, Keep},
+    publish::{Lines, add_to_page},
     requests::{Request, Requests},
     run::{ended, namespaces},
-    sampler::{Sampler, field_set, further_tags},
     schema::{self, TagStyle, TagValue},
     sink::{Sinks, Target},
-    source::conditions::Conditions,
+    source::{Director, conditions, namespace::Namespace},
     supervisor::Supervisor,
 };
 
@@ -45,7 +47,7 @@ pub struct Daemon {
     /// What the sources said of what is in effect.
     values: Values,
     /// One for each network namespace.
-    samplers: Vec<Sampler>,
+    watched: Vec<Watched>,
     sinks: Sinks,
     /// For what is said of outputs.
     encoder: Influx,
@@ -54,6 +56,14 @@ pub struct Daemon {
     /// What a tick writes to: lines, and metrics when somebody wants a page of them.
     batch: Vec<u8>,
     page: Prometheus,
+}
+
+/// A network namespace, and how what is sampled there is written.
+struct Watched {
+    /// Its label, where it was chosen.
+    label: Option<String>,
+    sampler: Sampler,
+    lines: Lines,
 }
 
 /// What ends a wait.
@@ -102,12 +112,12 @@ impl Daemon {
     pub fn start(options: Run, sources: Sources, values: Values) -> Result<Self, Failure> {
         // While it is permitted, also for a probe that is started later.
         privileges::lift_memory_limit();
-        let mut samplers = namespaces(&options.place)?
+        let mut watched = namespaces(&options.place)?
             .into_iter()
-            .map(|namespace| Sampler::start(options.clone(), namespace))
+            .map(|namespace| Watched::open(namespace, &options))
             .collect::<Result<Vec<_>, _>>()?;
         // Before there is another thread: privileges belong to threads.
-        give_up_privileges(&options, &mut samplers)?;
+        give_up_privileges(&options, &mut watched)?;
         let sinks = Sinks::open(&options.output, options.output_queue)
             .map_err(|(target, error)| Failure::Output { target, error })?;
         let now = Moment::now();
@@ -115,11 +125,11 @@ impl Daemon {
             encoder: encoder(&options),
             page: page(&options),
             supervisor: Supervisor::new(now),
-            schedule: Schedule::new(options.interval, resolution(&samplers), now.wall),
+            schedule: Schedule::new(options.interval, resolution(&watched, &options), now.wall),
             options,
             sources,
             values,
-            samplers,
+            watched,
             sinks,
             batch: Vec::new(),
         })
@@ -161,14 +171,15 @@ impl Daemon {
             let elapsed = now.since(&waited_from);
             let missed = self.schedule.missed(deadline, now.wall, elapsed);
             waited_from = now;
-            for sampler in &mut self.samplers {
-                sampler.missed(missed);
+            for watched in &mut self.watched {
+                watched.sampler.missed(missed);
             }
-            let resolution = resolution(&self.samplers);
+            let resolution = resolution(&self.watched, &self.options);
             self.schedule.set_resolution(resolution);
             let period = resolution.unwrap_or(self.options.interval);
-            self.sinks
-                .ticked(period, self.samplers.iter().map(Sampler::mode_name));
+            let modes = self.watched.iter();
+            let modes = modes.map(|watched| watched.sampler.mode_name());
+            self.sinks.ticked(period, modes);
             deadline = self.schedule.next(now.wall);
             match self.wait(events, &mut deadline).await? {
                 Event::Tick => due = self.schedule.due(Moment::now().wall),
@@ -227,10 +238,10 @@ impl Daemon {
         self.page.clear();
         let dropped = self.sinks.dropped_lines();
         let mut complete = Ok(true);
-        for sampler in &mut self.samplers {
-            sampler.dropped(dropped);
+        for watched in &mut self.watched {
+            watched.sampler.dropped(dropped);
             let page = wanted.is_some().then_some(&mut self.page);
-            match sampler.tick(due, deadline, &mut self.batch, page) {
+            match watched.tick(due, deadline, &mut self.batch, page) {
                 Ok(ticked) => complete = complete.map(|all| all && ticked),
                 Err(failure) => {
                     complete = Err(failure);
@@ -239,7 +250,8 @@ impl Daemon {
             }
         }
         if due == Due::Interval {
-            let status: Vec<_> = self.samplers.iter().map(Sampler::status).collect();
+            let status = self.watched.iter().map(|watched| watched.sampler.status());
+            let status: Vec<_> = status.collect();
             self.supervisor.interval(&status.join("; "));
         }
         if let (Some(wanted), Some(pages), Ok(_)) = (wanted, self.sinks.pages(), &complete) {
@@ -290,12 +302,13 @@ impl Daemon {
         current.selection = options.selection;
         self.encoder = encoder(&self.options);
         self.page = page(&self.options);
-        for sampler in &mut self.samplers {
-            sampler.reconfigure(&self.options);
+        for watched in &mut self.watched {
+            watched.reconfigure(&self.options);
         }
         let now = Moment::now().wall;
         self.schedule.set_interval(self.options.interval, now);
-        self.schedule.set_resolution(resolution(&self.samplers));
+        self.schedule
+            .set_resolution(resolution(&self.watched, &self.options));
         match changed[..] {
             [] => log::info!("reloaded: nothing changed"),
             _ => log::info!("reloaded: {} changed", changed.join(", ")),
@@ -309,6 +322,51 @@ impl Daemon {
         self.values.take_over(&values, &RELOADABLE);
         Ok(())
     }
+}
+
+impl Watched {
+    fn open(namespace: Namespace, options: &Run) -> Result<Self, Failure> {
+        let label = namespace.label().map(Into::into);
+        let prefix = prefix(&namespace);
+        let mut director = Director::new(namespace);
+        director.connect()?;
+        Ok(Self {
+            lines: lines(options, label.as_deref()),
+            sampler: Sampler::start(Box::new(director), choices(options), prefix)?,
+            label,
+        })
+    }
+
+    fn reconfigure(&mut self, options: &Run) {
+        self.lines = lines(options, self.label.as_deref());
+        self.sampler.reconfigure(choices(options));
+    }
+
+    /// One tick, and what it says: appended to `batch`, and added to `page` when there is one to be made.
+    /// Whether a complete snapshot is among the lines.
+    fn tick(
+        &mut self,
+        due: Due,
+        deadline: i64,
+        batch: &mut Vec<u8>,
+        page: Option<&mut Prometheus>,
+    ) -> Result<bool, Failure> {
+        let complete = self.sampler.tick(due, deadline)?;
+        self.lines.rows(&self.sampler.sample(), batch);
+        self.sampler.end_tick();
+        if due == Due::Interval {
+            self.lines.status(&self.sampler.sample(), batch);
+        }
+        if let Some(page) = page {
+            add_to_page(&mut self.sampler, self.lines.style(), page);
+        }
+        Ok(complete)
+    }
+}
+
+fn lines(options: &Run, label: Option<&str>) -> Lines {
+    let style = tag_style(&options.tags, further_tags(options), label);
+    Lines::new(style, field_set(options))
 }
 
 impl Events {
@@ -344,12 +402,13 @@ fn page(options: &Run) -> Prometheus {
 }
 
 /// Time between ticks for what was scheduled to; `None` when nothing can tell.
-fn resolution(samplers: &[Sampler]) -> Option<Duration> {
-    samplers.iter().find_map(Sampler::resolution)
+fn resolution(watched: &[Watched], options: &Run) -> Option<Duration> {
+    let news = watched.iter().any(|watched| watched.sampler.has_news());
+    news.then_some(options.resolution)
 }
 
 /// Keeps what the rest of the run takes.
-fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Failure> {
+fn give_up_privileges(options: &Run, watched: &mut [Watched]) -> Result<(), Failure> {
     let mut always = privileges::DUMPING;
     if !options.place.netns.is_empty() {
         always |= privileges::ENTERING;
@@ -362,7 +421,7 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
         (_, Privileges::Least) => privileges::RUNNING,
         (_, Privileges::Reattach) => {
             always |= privileges::ATTACHING;
-            let paranoid = Conditions::now().perf_event_paranoid();
+            let paranoid = conditions::now().perf_event_paranoid();
             if paranoid.is_some_and(|level| level > 2) {
                 always |= privileges::ATTACHING_PARANOID;
             }
@@ -375,10 +434,11 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
         tell: options.user.is_some() || options.privileges == Privileges::Least,
     };
     privileges::drop_others(options.user.as_ref(), keep, || {
-        samplers.iter_mut().all(Sampler::works)
+        watched.iter_mut().all(|watched| watched.sampler.works())
     })?;
-    for sampler in samplers {
-        sampler.gave_up_privileges(options.privileges == Privileges::Least);
+    for watched in watched {
+        let sealed = options.privileges == Privileges::Least;
+        watched.sampler.gave_up_privileges(sealed);
     }
     Ok(())
 }

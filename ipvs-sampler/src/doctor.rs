@@ -6,16 +6,16 @@ use std::{
 };
 
 use crate::{
+    engine::{CHECKS, LOOKS, blindness, fits},
     failure::Failure,
-    model::Snapshot,
+    model::{ReadTable, Snapshot, slots_end},
     privileges,
-    sampler::{DUMP_LIMIT, within},
     source::{
-        conditions::Conditions,
-        kernel,
+        Director,
+        feed::{
+            Feed, Layout, NoDump, NoProbe, ProbeOrder, Reason, Room, Totals, Unavailable, cause_of,
+        },
         namespace::Namespace,
-        netlink::Netlink,
-        probe::{CHECKS, LOOKS, Options, Probe, Reason, Room, Unavailable, cause_of},
     },
 };
 
@@ -31,45 +31,45 @@ pub struct Findings {
 ///
 /// # Errors
 /// When the network namespace cannot be entered.
-pub fn examine(namespace: &Namespace) -> Result<Findings, Failure> {
-    within(namespace, || {
-        let mut text = String::new();
-        if let Some(label) = namespace.label() {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "netns    {label}");
-        }
-        let failure = examine_here(&mut text);
-        Findings { text, failure }
-    })
-}
-
-fn examine_here(text: &mut String) -> Option<Failure> {
-    let mut snapshot = Snapshot::default();
-    let mut netlink = Netlink::open(DUMP_LIMIT);
-    let dumped = match &mut netlink {
-        Ok(netlink) => netlink.dump(&mut snapshot, &mut ()),
-        Err(_) => Ok(()),
-    };
-    let failure = netlink.as_ref().err().map(ToString::to_string);
+pub fn examine(namespace: Namespace) -> Result<Findings, Failure> {
+    let mut text = String::new();
+    if let Some(label) = namespace.label() {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "netns    {label}");
+    }
+    let mut director = Director::new(namespace);
+    let failure = dump(&mut director).err();
     line(
-        text,
+        &mut text,
         "netlink",
-        failure.or_else(|| dumped.as_ref().err().map(ToString::to_string)),
+        failure.as_ref().map(ToString::to_string),
     );
     privileges::lift_memory_limit();
-    let (events, live) = match examine_probe(netlink.as_mut().ok()) {
+    let (events, live) = match examine_probe(&mut director) {
         Ok(live) => (None, live),
-        Err(unavailable) => (Some(unavailable), Some(Reason::NeedsEvents.into())),
+        Err(NoProbe::Unavailable(unavailable)) => {
+            (Some(unavailable), Some(Reason::NeedsEvents.into()))
+        }
+        Err(NoProbe::Closed(failure)) => return Err(failure),
     };
     for (source, unavailable) in [("events", events), ("live", live)] {
-        line(text, source, unavailable.as_ref().map(ToString::to_string));
+        line(
+            &mut text,
+            source,
+            unavailable.as_ref().map(ToString::to_string),
+        );
         if let Some(log) = unavailable.and_then(|unavailable| unavailable.log) {
-            keep_log(text, &log);
+            keep_log(&mut text, &log);
         }
     }
-    match netlink {
-        Ok(_) => dumped.err().map(Into::into),
-        Err(error) => Some(error.into()),
+    Ok(Findings { text, failure })
+}
+
+fn dump(director: &mut Director) -> Result<(), Failure> {
+    director.connect()?;
+    match director.dump(&mut Snapshot::default()) {
+        Ok(_) | Err(NoDump::Nowhere) => Ok(()),
+        Err(NoDump::Failed(error)) => Err(error.into()),
     }
 }
 
@@ -80,52 +80,75 @@ fn line(text: &mut String, source: &str, obstacle: Option<String>) {
 
 /// Has a probe watch a dump. Fails when the probe is unavailable; otherwise returns why live counters are, if they
 /// are.
-fn examine_probe(netlink: Option<&mut Netlink>) -> Result<Option<Unavailable>, Unavailable> {
+fn examine_probe(director: &mut Director) -> Result<Option<Unavailable>, NoProbe> {
     // Small: it is about whether, not how much.
     let room = Room {
         wanted: SLOTS,
         least: SLOTS,
     };
-    let options = Options {
+    let started = director.start_probe(&ProbeOrder {
         resolution_ns: 1_000_000,
         ring_bytes: 4096,
         room,
         arrivals: 0,
         log: None,
-    };
-    let mut probe = Probe::start(&options)?;
-    let Some(netlink) = netlink else {
-        return Ok(probe.not_live());
-    };
+    })?;
+    let mut live = started.live;
     let mut snapshot = Snapshot::default();
+    let mut readings = ReadTable::default();
     let mut obstacle = None;
     let mut unseen = 0;
     for _ in 0..CHECKS {
-        if netlink.dump(&mut snapshot, &mut probe.learner()).is_err() {
+        let Ok(dumped) = director.dump(&mut snapshot) else {
             // That is said of netlink.
-            return Ok(probe.not_live());
-        }
-        if let Err(observed) = probe.check_sight(snapshot.destinations.len()) {
+            return Ok(why_not(live));
+        };
+        if let Some(observed) = blindness(&dumped, snapshot.destinations.len()) {
             unseen += 1;
             if unseen == LOOKS {
-                return Err(cause_of(observed, &Conditions::now()).into());
+                let cause = cause_of(observed, &director.conditions());
+                return Err(NoProbe::Unavailable(cause.into()));
             }
             continue;
         }
-        if probe.confirm() {
-            continue;
+        if live == Ok(Layout::ToConfirm) {
+            match director.confirm() {
+                Ok(true) => {
+                    live = Ok(Layout::Known);
+                    continue;
+                }
+                Ok(false) => {}
+                Err(unavailable) => live = Err(unavailable),
+            }
         }
-        obstacle = probe.not_live();
+        obstacle = why_not(live.clone());
         if obstacle.is_some() {
             break;
         }
-        let totals = || kernel::totals(&mut String::new()).ok();
-        obstacle = probe.check_live(&snapshot, totals).err();
+        obstacle = director
+            .readings(slots_end(&snapshot), &mut readings)
+            .and_then(|()| {
+                let totals = director.totals(Totals::Live);
+                fits(&dumped.check, &snapshot, &readings, totals.as_ref(), |_| {
+                    false
+                })
+                .map_err(|mismatch| Unavailable::mismatch(&mismatch))
+            })
+            .err();
         if obstacle.is_none() {
             break;
         }
     }
     Ok(obstacle)
+}
+
+/// Why counters cannot be read live, if they cannot.
+fn why_not(live: Result<Layout, Unavailable>) -> Option<Unavailable> {
+    match live {
+        Ok(Layout::Known) => None,
+        Ok(Layout::ToConfirm) => Some(Reason::Unconfirmed.into()),
+        Err(unavailable) => Some(unavailable),
+    }
 }
 
 /// Services and destinations of which the probe learns; a dump may have more.

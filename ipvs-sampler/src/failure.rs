@@ -5,8 +5,8 @@ use std::{io, process::ExitCode};
 use thiserror::Error;
 
 use crate::source::{
+    feed::{Cause, Unavailable},
     netlink,
-    probe::{Cause, Unavailable},
 };
 
 /// What each exit code means, for help and manual.

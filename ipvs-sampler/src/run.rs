@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use crate::{
+    choices::{selection, tag_style},
     cli::{Doctor, Format, Once, Place, Run},
     clock::Moment,
     config::{self, Configuration, Sources, Values},
@@ -12,9 +13,8 @@ use crate::{
     failure::Failure,
     heap, messages,
     model::{Selection, Snapshot},
-    sampler::{DUMP_LIMIT, cannot_enter, selection, tag_style, within},
     schema::{DestinationRow, FieldSet, ServiceRow},
-    source::{namespace::Namespace, netlink::Netlink},
+    source::{cannot_enter, namespace::Namespace, open_netlink},
 };
 
 /// `once`: one dump of each network namespace, as the kernel tells it.
@@ -25,7 +25,7 @@ pub fn once(options: &Once) -> Result<(), Failure> {
     let mut text = Vec::new();
     for namespace in namespaces(&options.place)? {
         let mut snapshot = Snapshot::default();
-        within(&namespace, || Netlink::open(DUMP_LIMIT))??.dump(&mut snapshot, &mut ())?;
+        open_netlink(&namespace)?.dump(&mut snapshot, &mut ())?;
         let mut selection = selection(&options.selection);
         selection.apply(&snapshot);
         append(&mut text, options, &namespace, &snapshot, &selection);
@@ -44,7 +44,7 @@ fn append(
     match options.format {
         Format::Influx => {
             let encoder = Influx {
-                style: tag_style(&options.tags, Vec::new(), namespace),
+                style: tag_style(&options.tags, Vec::new(), namespace.label()),
             };
             for (index, (service, destinations)) in snapshot.iter().enumerate() {
                 if selection.service(index) {
@@ -87,7 +87,7 @@ pub(crate) fn namespaces(place: &Place) -> Result<Vec<Namespace>, Failure> {
 pub fn doctor(options: &Doctor) -> Result<(), Failure> {
     let mut failure = None;
     for namespace in namespaces(&options.place)? {
-        let findings = doctor::examine(&namespace)?;
+        let findings = doctor::examine(namespace)?;
         print(findings.text.as_bytes())?;
         failure = failure.or(findings.failure);
     }

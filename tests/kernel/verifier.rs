@@ -1,7 +1,7 @@
 //! Whether this kernel's verifier follows the program that reads live, for machines that nobody tests
 //! on: it walks through every step of the loop over CPUs.
 
-use ipvs_sampler::source::probe::synthetic::Table;
+use ipvs_sampler::{model::ReadTable, source::probe::synthetic::Table};
 
 #[test]
 fn live_counters_are_summed_over_any_number_of_cpus() {
@@ -10,9 +10,10 @@ fn live_counters_are_summed_over_any_number_of_cpus() {
         let mut objects = Table::new(1, OBJECTS - 1, cpus)
             .unwrap_or_else(|error| panic!("not loaded for {cpus} CPUs: {error}"));
         objects.count();
-        objects.read().expect("a run");
+        let mut readings = ReadTable::default();
+        objects.read(&mut readings).expect("a run");
         for slot in 0..OBJECTS {
-            let reading = objects.reading(slot).expect("a reading");
+            let reading = readings.get(slot).expect("a reading");
             // As `Table::count` counts.
             let once: u64 = (0..cpus).map(|cpu| u64::from(1 + slot + cpu)).sum();
             let expected = [1, 2, 3, 4, 5].map(|times| once * times);

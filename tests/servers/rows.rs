@@ -8,11 +8,9 @@ use std::{
 use influxdb_line_protocol::{FieldValue, parse_lines};
 use ipvs_sampler::{
     encode::Influx,
-    events,
-    health::{Health, Mode, Report},
     model::{
-        Destination, DestinationKey, Forwarding, INET, INET6, Name, Service, ServiceKey, Snapshot,
-        Stats, Totals, VirtualAddress,
+        Counts, Destination, DestinationKey, Forwarding, Health, INET, INET6, Mode, Name, Report,
+        Service, ServiceKey, Snapshot, Stats, Totals, VirtualAddress,
     },
     schema::{DestinationRow, FieldSet, ServiceRow, TagStyle, TagValue, Value, sampler},
     sink,
@@ -117,8 +115,10 @@ pub(crate) fn tags() -> Vec<(String, String)> {
 
 /// What the sampler says of itself.
 pub(crate) fn with_report<T>(work: impl FnOnce(&Health, &Report<'_>) -> T) -> T {
-    let mut health = Health::new().unwrap();
-    health.ticks = 77;
+    let mut health = Health {
+        ticks: 77,
+        ..Health::default()
+    };
     health.dumps = 7;
     health.ended.work.p99 = 1_234_567;
     let mode = Mode::Events(r#"it said "no", \ and more"#);
@@ -127,7 +127,7 @@ pub(crate) fn with_report<T>(work: impl FnOnce(&Health, &Report<'_>) -> T) -> T 
         services: 6,
         destinations: 18,
         uncounted: 1,
-        events: events::Counts::default(),
+        events: Counts::default(),
         totals: Totals::default(),
         differences: None,
     };

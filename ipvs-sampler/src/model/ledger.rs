@@ -4,24 +4,17 @@
 //! slot of the probe is which life of which destination, and what became of every connection.
 
 mod account;
+mod join;
+mod life;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 use account::Account;
 use ipvs_sampler_common::Slot;
+use life::{Life, Place, Retired};
 
-use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot, Untold};
-
-/// Readings without a change after which a slot is no longer read at each tick. The program writes
-/// at most one record per resolution, so what it counts after a record may have none of its own:
-/// two more readings cover that stretch however late a tick is.
-const QUIET_READINGS: u8 = 3;
-
-/// So many dumps in a row have to leave out a destination whose end was not reported before it counts as
-/// gone. A dump may leave it out by itself, when others come and go meanwhile, and several dumps may follow
-/// each other within one such change.
-const ABSENT_DUMPS: u8 = 10;
+use super::{Destination, DestinationKey, ServiceKey, Snapshot};
 
 /// What the probe counted, booked to destinations and services.
 #[derive(Debug, Default)]
@@ -42,39 +35,29 @@ pub struct Ledger {
     unmatched: u64,
 }
 
-/// One life of a destination in the kernel.
-#[derive(Clone, Copy, Debug, Default)]
-struct Life {
-    /// Last reading of the probe.
-    counted: u64,
-    /// How much of it is booked.
-    booked: u64,
-    account: Account,
-    /// Booked since the last [`Ledger::end_window`].
-    window: u64,
-    /// Most connections per second of any window since [`Ledger::end_peaks`].
-    peak: u64,
-    /// Where the current snapshot has it.
-    place: Option<Place>,
-    /// Readings left until it counts as quiet; 0 when not watched.
-    watch: u8,
-    /// A dump has already failed to name it.
-    asked: bool,
-    /// Intervals since its end, when it has ended.
-    retired: Option<u8>,
-    /// Dumps in a row that left it out after others had it; 0 for one that none ever had.
-    absent: u8,
+/// Why all slots are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A tick, at which records were lost.
+    Tick,
+    /// A dump is about to be joined.
+    Dump,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    service: u32,
-    destination: u32,
+/// Slots whose lives are over, at the end of an interval. Reused.
+#[derive(Debug, Default)]
+pub struct Expired {
+    /// Free for other lives.
+    pub free: Vec<Slot>,
+    /// Their objects are none that the kernel ever shows: it deleted them while their slots were taken.
+    pub abandoned: Vec<Slot>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct ServiceAccount {
     key: ServiceKey,
+    /// Which life of the service it is, where a probe tells.
+    slot: Option<Slot>,
     account: Account,
     window: u64,
     peak: u64,
@@ -117,6 +100,7 @@ impl Ledger {
             })
             .collect();
         for service in &mut self.services {
+            service.slot = None;
             service.account = service.account.carried();
         }
         self.unmatched += self.totals().held;
@@ -143,40 +127,49 @@ impl Ledger {
 
     /// A record said that this slot counts.
     pub fn watch(&mut self, slot: Slot) {
-        if let Some(life) = self.lives.get_mut(slot as usize) {
-            if life.watch == 0 {
-                self.watched.push(slot);
-            }
-            life.watch = QUIET_READINGS;
+        let life = self.lives.get_mut(slot as usize);
+        if life.is_some_and(Life::watch) {
+            self.watched.push(slot);
         }
     }
 
-    /// Reads the slots that may have counted since the last reading.
-    pub fn read_watched(&mut self, read: impl Fn(Slot) -> u64) {
+    /// The slots that may have counted since the last reading.
+    #[must_use]
+    pub fn watched(&self) -> &[Slot] {
+        &self.watched
+    }
+
+    /// Takes in what was read of the [`Ledger::watched`] slots, in that order.
+    pub fn take_watched(&mut self, counts: &[u64]) {
         let mut watched = std::mem::take(&mut self.watched);
+        let mut counts = counts.iter();
         watched.retain(|&slot| {
-            let counted = self.observe(slot, read(slot));
-            let Some(life) = self.lives.get_mut(slot as usize) else {
-                return false;
-            };
-            // What waits for a name stays in sight until it has one.
-            life.watch = if counted || life.wants_name() {
-                QUIET_READINGS
-            } else {
-                life.watch - 1
-            };
-            life.watch > 0
+            let more = counts
+                .next()
+                .is_some_and(|&counted| self.observe(slot, counted));
+            self.rest(slot, more)
         });
         self.watched = watched;
     }
 
-    /// Reads every slot: records were lost, or a dump is about to be joined.
-    pub fn read_all(&mut self, read: impl Fn(Slot) -> u64) {
-        for slot in 0..u32::try_from(self.lives.len()).unwrap_or(u32::MAX) {
-            if self.observe(slot, read(slot)) {
+    /// Takes in what was read of every slot.
+    pub fn take_all(&mut self, counts: &[u64], occasion: Occasion) {
+        for (&counted, slot) in counts.iter().zip(0..) {
+            if self.observe(slot, counted) {
                 self.watch(slot);
             }
         }
+        if occasion == Occasion::Tick {
+            let mut watched = std::mem::take(&mut self.watched);
+            watched.retain(|&slot| self.rest(slot, false));
+            self.watched = watched;
+        }
+    }
+
+    /// A watched slot was read; whether it is to be read at the next tick, too.
+    fn rest(&mut self, slot: Slot, counted: bool) -> bool {
+        let life = self.lives.get_mut(slot as usize);
+        life.is_some_and(|life| life.rest(counted))
     }
 
     /// Takes in what a slot counted while nobody asked for its destination: whenever that was, it was not
@@ -216,17 +209,19 @@ impl Ledger {
         let life = &mut self.lives[slot as usize];
         let unbooked = life.counted - life.booked;
         let Some(place) = life.place else { return };
+        if unbooked == 0 {
+            return;
+        }
         life.booked = life.counted;
+        let stale = std::mem::take(&mut life.stale);
         life.account.add(unbooked);
         life.window += unbooked;
         self.published += unbooked;
         if let Some(service) = self.services.get_mut(place.service as usize) {
-            if life.asked {
-                // A dump has been since, and its counter of the service may have these in it.
-                service.account.absorb(unbooked);
-            } else {
-                service.account.add(unbooked);
-            }
+            // A dump has been since, and its counter of the service may have these in it.
+            let absorbed = if life.asked { unbooked } else { stale };
+            service.account.absorb(absorbed);
+            service.account.add(unbooked - absorbed);
             service.window += unbooked;
         }
         self.watch(slot);
@@ -237,22 +232,24 @@ impl Ledger {
         let Some(life) = self.lives.get_mut(slot as usize) else {
             return;
         };
-        life.retired = Some(0);
-        if let Some(service) = life
-            .place
-            .and_then(|at| self.services.get_mut(at.service as usize))
+        life.retired = Some(Retired::default());
+        if let Some(Place {
+            service,
+            destination: Some(_),
+        }) = life.place
+            && let Some(service) = self.services.get_mut(service as usize)
         {
             service.ended += 1;
         }
     }
 
-    /// A destination was zeroed. So was its service: the kernel zeroes a service as a whole
+    /// A destination or a service was zeroed. So was the service: the kernel zeroes it as a whole
     /// (`ip_vs_zero_service`, net/netfilter/ipvs/ip_vs_ctl.c).
     pub fn zero(&mut self, slot: Slot) {
         let Some(life) = self.lives.get_mut(slot as usize) else {
             return;
         };
-        life.account.zero(life.counted - life.booked);
+        life.zero();
         if let Some(service) = life
             .place
             .and_then(|place| self.services.get_mut(place.service as usize))
@@ -265,112 +262,11 @@ impl Ledger {
     /// and the next dump raises it to what the kernel shows.
     pub fn doubt(&mut self) {
         for life in &mut self.lives {
-            life.account.zero(life.counted - life.booked);
+            life.zero();
         }
         for service in &mut self.services {
             service.account.zero(0);
         }
-    }
-
-    /// What a dump could not be matched to the probe for keeps the slot that it had, unless that life
-    /// is known to have ended.
-    pub fn inherit(&self, snapshot: &mut Snapshot, former: &Snapshot) {
-        let lives = |slot: &Slot| {
-            self.lives
-                .get(*slot as usize)
-                .is_some_and(|life| life.retired.is_none())
-        };
-        snapshot.inherit_slots(former, lives);
-    }
-
-    /// Joins a dump: names lives, books what waited for a name, and settles every account. All
-    /// slots were read after the dump. Returns what the dump shows and no record told.
-    pub fn adopt(&mut self, snapshot: &Snapshot) -> Untold {
-        let mut untold = Untold::default();
-        self.join_services(snapshot);
-        for life in &mut self.lives {
-            let was_there = life.place.take().is_some() || life.absent > 0;
-            life.absent = if was_there {
-                life.absent.saturating_add(1)
-            } else {
-                0
-            };
-        }
-        for (service, index) in snapshot.services.iter().zip(0..) {
-            let first = service.first_destination;
-            for (destination, offset) in snapshot.destinations_of(service).iter().zip(0..) {
-                let place = Place {
-                    service: index,
-                    destination: first + offset,
-                };
-                untold.zeroing |= self.name(place, service, destination);
-            }
-            if let Some(account) = self.services.get_mut(index as usize) {
-                account.account.settle(service.stats.connections);
-            }
-        }
-        self.carried.clear();
-        for life in &mut self.lives {
-            life.asked = life.wants_name();
-            untold.deletion |= life.absent >= ABSENT_DUMPS && life.retired.is_none();
-        }
-        untold
-    }
-
-    /// Carries the accounts of services over to the new snapshot; both are sorted by key.
-    fn join_services(&mut self, snapshot: &Snapshot) {
-        std::mem::swap(&mut self.services, &mut self.former);
-        self.services.clear();
-        let mut former = self.former.iter().peekable();
-        for service in &snapshot.services {
-            while former
-                .next_if(|account| account.key < service.key)
-                .is_some()
-            {}
-            let mut account = ServiceAccount {
-                key: service.key,
-                ..ServiceAccount::default()
-            };
-            if let Some(same) = former.next_if(|account| account.key == service.key) {
-                // When every destination it had was deleted, the service most likely was, too.
-                if same.named == 0 || same.ended < same.named {
-                    account.account = same.account;
-                    account.window = same.window;
-                    account.peak = same.peak;
-                }
-            }
-            self.services.push(account);
-        }
-    }
-
-    /// Whether the destination's counter went back, although nothing reported that it was zeroed.
-    fn name(&mut self, place: Place, service: &Service, destination: &Destination) -> bool {
-        let Some(slot) = destination.slot else {
-            return false;
-        };
-        let Some(life) = self.lives.get_mut(slot as usize) else {
-            return false;
-        };
-        life.place = Some(place);
-        // At its first name it may have been zeroed while no probe was there to report it.
-        let known = life.absent > 0;
-        life.absent = 0;
-        let key = (service.key, destination.key);
-        if life.booked == 0
-            && let Ok(at) = self
-                .carried
-                .binary_search_by_key(&key, |carried| carried.key)
-        {
-            life.account = self.carried[at].account;
-        }
-        self.book(slot);
-        let went_back = self.lives[slot as usize]
-            .account
-            .settle(destination.stats.connections);
-        if let Some(account) = self.services.get_mut(place.service as usize) {
-            account.named += 1;
-        }
-        known && went_back
     }
 
     /// Connections of a destination, cumulative.
@@ -398,20 +294,27 @@ impl Ledger {
         self.lives.get(slot as usize).map_or(0, |life| life.counted)
     }
 
-    /// An interval is over: gives out the slots whose life ended before it began. Nothing counts
-    /// into them any more.
-    pub fn expire(&mut self, mut recycle: impl FnMut(Slot)) {
+    /// An interval is over: finds the slots whose lives ended before it began, and which no dump shows any
+    /// more. Nothing counts into them.
+    pub fn expire(&mut self, expired: &mut Expired) {
+        expired.free.clear();
+        expired.abandoned.clear();
         for (life, slot) in self.lives.iter_mut().zip(0..) {
-            let Some(intervals) = life.retired else {
+            if life.has_no_name() {
+                life.retired = Some(Retired::default());
+                expired.abandoned.push(slot);
+            }
+            let Some(retired) = &mut life.retired else {
                 continue;
             };
+            let before = std::mem::replace(&mut retired.interval, true);
+            let gone = before && retired.left_out;
             // No later dump can name it.
             self.unmatched += life.counted - life.booked;
             life.booked = life.counted;
-            life.retired = Some(1);
-            if intervals > 0 && life.watch == 0 {
+            if gone && life.watch == 0 {
                 *life = Life::default();
-                recycle(slot);
+                expired.free.push(slot);
             }
         }
     }
@@ -441,12 +344,5 @@ impl Ledger {
             }
         }
         totals
-    }
-}
-
-impl Life {
-    /// Whether it has counted what a dump has yet to name.
-    fn wants_name(&self) -> bool {
-        self.place.is_none() && self.retired.is_none() && self.counted > self.booked
     }
 }

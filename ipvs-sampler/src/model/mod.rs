@@ -15,21 +15,23 @@ mod service;
 mod sight;
 mod snapshot;
 mod sort;
+mod status;
 
 pub use arrivals::{ArrivalSummary, Arrivals, Gaps};
 pub use check::{DumpCheck, Mismatch, check_complete, check_readings};
 pub use crosscheck::{Around, Crosscheck, Differences};
 pub use filter::{Filter, Selection};
 pub use floor::Floors;
-pub use ledger::{Ledger, Totals};
+pub use ledger::{Expired, Ledger, Occasion, Totals};
 pub use name::Name;
 pub use patience::Patience;
-pub use readings::{Peak, Readings, per_second, slots_end};
+pub use readings::{Peak, ReadTable, Readings, per_second, slots_end};
 pub use service::{
     Destination, DestinationKey, Forwarding, Service, ServiceKey, Stats, Tunnel, VirtualAddress,
 };
 pub use sight::{Sight, Untold};
 pub use snapshot::Snapshot;
+pub use status::{Counts, Health, Mode, Report};
 
 /// Address family of IPv4 as netlink carries it (`AF_INET`).
 pub const INET: u16 = 2;

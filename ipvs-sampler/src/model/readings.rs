@@ -1,31 +1,47 @@
-//! What the live source read of each known object, and what that says since the reading before.
+//! What the live source read of each object, and what that says since the reading before.
 
 use ipvs_sampler_common::{COUNTERS, Reading, Slot};
 
 use super::{Destination, Service, Snapshot, Stats};
 
-/// The readings of all known objects at one instant, and the instant before. Reused.
-#[derive(Debug, Default)]
-pub struct Readings {
-    /// By slot.
-    entries: Vec<Option<Entry>>,
-    /// How often [`Readings::take`] was called.
-    times: u64,
+/// What was read of all objects at one instant. Reused.
+#[derive(Clone, Debug, Default)]
+pub struct ReadTable {
+    /// By slot. One without an address has no object; one of [`Reading::run`] 0 has an object that was not
+    /// read.
+    pub readings: Vec<Reading>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    reading: Reading,
-    /// What was counted since the reading before.
-    window: [u64; COUNTERS],
-    /// Whether anything that is published differs from the reading before.
-    changed: bool,
-    /// Length of the window, in ns.
+impl ReadTable {
+    /// What was read of a slot; `None` when it has no object.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&Reading> {
+        let reading = self.readings.get(slot as usize)?;
+        (reading.address != 0 && reading.run != 0).then_some(reading)
+    }
+
+    /// Whether a slot has an object that was not read.
+    #[must_use]
+    pub fn left_out(&self, slot: Slot) -> bool {
+        let reading = self.readings.get(slot as usize);
+        reading.is_some_and(|reading| reading.address != 0 && reading.run == 0)
+    }
+
+    /// Half a reading is none: its sums would be too low.
+    fn whole(&self, slot: Slot) -> Option<&Reading> {
+        self.get(slot).filter(|reading| reading.refused == 0)
+    }
+}
+
+/// The readings of all objects at one instant, and the instant before.
+#[derive(Debug, Default)]
+pub struct Readings {
+    now: ReadTable,
+    before: ReadTable,
+    /// From one to the other, in ns.
     window_ns: u64,
-    /// Since [`Readings::end_interval`].
-    peak: Peak,
-    /// The time it was read.
-    time: u64,
+    /// By slot, since [`Readings::end_interval`].
+    peaks: Vec<Peak>,
 }
 
 /// The highest rates of any window, per second; `None` where nobody knows.
@@ -42,49 +58,70 @@ pub struct Peak {
 impl Readings {
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.entries.clear();
+        self.now.readings.clear();
+        self.before.readings.clear();
+        self.peaks.clear();
     }
 
-    /// Takes in what `read` has of each of the snapshot's objects; `window_ns` after the last time.
-    pub fn take(
-        &mut self,
-        snapshot: &Snapshot,
-        window_ns: u64,
-        read: impl Fn(Slot) -> Option<Reading>,
-    ) {
-        self.times += 1;
-        let time = self.times;
-        for slot in slots(snapshot) {
-            let index = slot as usize;
-            if index >= self.entries.len() {
-                self.entries.resize(index + 1, None);
-            }
-            // Half a reading is none: its sums would be too low.
-            let whole = read(slot).filter(|reading| reading.refused == 0);
-            self.entries[index] = whole.map(|reading| match &self.entries[index] {
-                // One that a dump left out for a while has no window either.
-                Some(before)
-                    if before.reading.address == reading.address && before.time + 1 == time =>
-                {
-                    Entry::after(before, reading, window_ns, time)
-                }
-                _ => Entry::first(reading, time),
-            });
+    /// Where the next readings go. To be followed by [`Readings::turn`].
+    pub fn coming(&mut self) -> &mut ReadTable {
+        &mut self.before
+    }
+
+    /// What [`Readings::coming`] holds was read `window_ns` after the readings before.
+    pub fn turn(&mut self, window_ns: u64) {
+        std::mem::swap(&mut self.now, &mut self.before);
+        self.window_ns = window_ns;
+        let slots = self.now.readings.len();
+        if self.peaks.len() < slots {
+            self.peaks.resize(slots, Peak::none());
         }
+        for slot in 0..u32::try_from(slots).unwrap_or(Slot::MAX) {
+            let window = self.pair(slot).map(|(now, before)| window(now, before));
+            let peak = &mut self.peaks[slot as usize];
+            match window {
+                Some([0, 0, 0, ..]) => {}
+                Some(window) => peak.raise(&window, window_ns),
+                // Another life, or none.
+                None => *peak = Peak::none(),
+            }
+        }
+    }
+
+    /// Room for readings that are no tick's. From then on there is no window, until there is the next.
+    pub fn aside(&mut self) -> &mut ReadTable {
+        self.window_ns = 0;
+        &mut self.before
+    }
+
+    /// What was read into [`Readings::aside`].
+    #[must_use]
+    pub fn set_aside(&self) -> &ReadTable {
+        &self.before
     }
 
     /// Whether an object has anything new to say.
     #[must_use]
     pub fn changed(&self, slot: Option<Slot>) -> bool {
-        self.entry(slot).is_some_and(|entry| entry.changed)
+        let Some(now) = self.reading(slot) else {
+            return false;
+        };
+        self.former(slot, now).is_none_or(|before| {
+            now.counted != before.counted || now.zero != before.zero || now.state != before.state
+        })
+    }
+
+    /// Whether an object was read.
+    #[must_use]
+    pub fn has(&self, slot: Option<Slot>) -> bool {
+        self.reading(slot).is_some()
     }
 
     /// The service with its live counters in place of the dump's.
     #[must_use]
     pub fn service(&self, service: &Service) -> Option<Service> {
-        let entry = self.entry(service.slot)?;
         Some(Service {
-            stats: entry.stats(),
+            stats: self.stats(service.slot)?,
             ..*service
         })
     }
@@ -92,10 +129,9 @@ impl Readings {
     /// The destination with its live counters in place of the dump's.
     #[must_use]
     pub fn destination(&self, destination: &Destination) -> Option<Destination> {
-        let entry = self.entry(destination.slot)?;
-        let state = &entry.reading.state;
+        let state = &self.reading(destination.slot)?.state;
         Some(Destination {
-            stats: entry.stats(),
+            stats: self.stats(destination.slot)?,
             weight: state.weight,
             active_connections: state.active,
             inactive_connections: state.inactive,
@@ -108,19 +144,55 @@ impl Readings {
     /// The highest rates since [`Readings::end_interval`].
     #[must_use]
     pub fn peak(&self, slot: Option<Slot>) -> Option<Peak> {
-        self.entry(slot).map(|entry| entry.peak)
+        self.reading(slot)?;
+        self.peaks.get(slot? as usize).copied()
     }
 
     /// Begins the next interval.
     pub fn end_interval(&mut self) {
-        for entry in self.entries.iter_mut().flatten() {
-            entry.peak = Peak::none();
-        }
+        self.peaks.fill(Peak::none());
     }
 
-    fn entry(&self, slot: Option<Slot>) -> Option<&Entry> {
-        self.entries.get(slot? as usize)?.as_ref()
+    fn reading(&self, slot: Option<Slot>) -> Option<&Reading> {
+        self.now.whole(slot?)
     }
+
+    /// The reading before, of the same life.
+    fn former(&self, slot: Option<Slot>, now: &Reading) -> Option<&Reading> {
+        let before = self.before.whole(slot?)?;
+        (before.address == now.address).then_some(before)
+    }
+
+    fn pair(&self, slot: Slot) -> Option<(&Reading, &Reading)> {
+        let now = self.reading(Some(slot))?;
+        Some((now, self.former(Some(slot), now)?))
+    }
+
+    fn stats(&self, slot: Option<Slot>) -> Option<Stats> {
+        let Reading { counted, zero, .. } = self.reading(slot)?;
+        let window = self.pair(slot?).map(|(now, before)| window(now, before));
+        let window = window.unwrap_or_default();
+        let since_zero = |index: usize| counted[index].saturating_sub(zero[index]);
+        let rate = |index: usize| per_second(window[index], self.window_ns);
+        let [connections, packets_in, packets_out, bytes_in, bytes_out] = [0, 1, 2, 3, 4];
+        Some(Stats {
+            connections: since_zero(connections),
+            packets_in: since_zero(packets_in),
+            packets_out: since_zero(packets_out),
+            bytes_in: since_zero(bytes_in),
+            bytes_out: since_zero(bytes_out),
+            connections_per_second: rate(connections),
+            packets_in_per_second: rate(packets_in),
+            packets_out_per_second: rate(packets_out),
+            bytes_in_per_second: rate(bytes_in),
+            bytes_out_per_second: rate(bytes_out),
+        })
+    }
+}
+
+/// What was counted between two readings of one life.
+fn window(now: &Reading, before: &Reading) -> [u64; COUNTERS] {
+    std::array::from_fn(|index| now.counted[index].saturating_sub(before.counted[index]))
 }
 
 impl Peak {
@@ -142,6 +214,17 @@ impl Peak {
             packets_out: Some(0),
         }
     }
+
+    /// Takes in what was counted in a window.
+    fn raise(&mut self, window: &[u64; COUNTERS], window_ns: u64) {
+        let rate = |index: usize| per_second(window[index], window_ns);
+        let higher = |known: Option<u64>, index| known.map(|known| known.max(rate(index)));
+        *self = Self {
+            connections: self.connections.max(rate(0)),
+            packets_in: higher(self.packets_in, 1),
+            packets_out: higher(self.packets_out, 2),
+        };
+    }
 }
 
 /// The slots of a snapshot's objects.
@@ -159,67 +242,6 @@ pub(super) fn slots(snapshot: &Snapshot) -> impl Iterator<Item = Slot> {
 #[must_use]
 pub fn slots_end(snapshot: &Snapshot) -> Slot {
     slots(snapshot).max().map_or(0, |slot| slot + 1)
-}
-
-impl Entry {
-    /// Of an object not read before: it says where it stands, and has no window yet.
-    fn first(reading: Reading, time: u64) -> Self {
-        Self {
-            reading,
-            window: [0; COUNTERS],
-            changed: true,
-            window_ns: 0,
-            peak: Peak::none(),
-            time,
-        }
-    }
-
-    fn after(former: &Self, reading: Reading, window_ns: u64, time: u64) -> Self {
-        let before = &former.reading;
-        let window = std::array::from_fn(|index| {
-            reading.counted[index].saturating_sub(before.counted[index])
-        });
-        let changed =
-            window != [0; COUNTERS] || reading.zero != before.zero || reading.state != before.state;
-        let rate = |index: usize| per_second(window[index], window_ns);
-        let higher = |known: Option<u64>, index| known.map(|known| known.max(rate(index)));
-        Self {
-            reading,
-            window,
-            changed,
-            window_ns,
-            peak: Peak {
-                connections: former.peak.connections.max(rate(0)),
-                packets_in: higher(former.peak.packets_in, 1),
-                packets_out: higher(former.peak.packets_out, 2),
-            },
-            time,
-        }
-    }
-
-    fn stats(&self) -> Stats {
-        let Self {
-            reading: Reading { counted, zero, .. },
-            window,
-            window_ns,
-            ..
-        } = self;
-        let since_zero = |index: usize| counted[index].saturating_sub(zero[index]);
-        let rate = |index: usize| per_second(window[index], *window_ns);
-        let [connections, packets_in, packets_out, bytes_in, bytes_out] = [0, 1, 2, 3, 4];
-        Stats {
-            connections: since_zero(connections),
-            packets_in: since_zero(packets_in),
-            packets_out: since_zero(packets_out),
-            bytes_in: since_zero(bytes_in),
-            bytes_out: since_zero(bytes_out),
-            connections_per_second: rate(connections),
-            packets_in_per_second: rate(packets_in),
-            packets_out_per_second: rate(packets_out),
-            bytes_in_per_second: rate(bytes_in),
-            bytes_out_per_second: rate(bytes_out),
-        }
-    }
 }
 
 /// Rounded; 0 for an empty window.
@@ -262,6 +284,7 @@ mod tests {
     fn read(slot: u32) -> Option<Reading> {
         let mut reading = Reading {
             address: 64,
+            run: 1,
             ..Reading::default()
         };
         match slot {
@@ -281,12 +304,20 @@ mod tests {
         Some(reading)
     }
 
+    fn take(readings: &mut Readings, window_ns: u64, read: impl Fn(u32) -> Option<Reading>) {
+        let table = readings.coming();
+        table.readings.clear();
+        let read = (0..4).map(|slot| read(slot).unwrap_or_default());
+        table.readings.extend(read);
+        readings.turn(window_ns);
+    }
+
     #[test]
     fn counters_are_since_zero_and_rates_over_the_window() {
         let snapshot = snapshot();
         assert_eq!(slots_end(&snapshot), 4);
         let mut readings = Readings::default();
-        readings.take(&snapshot, 0, read);
+        take(&mut readings, 0, read);
         let service = readings.service(&snapshot.services[0]).unwrap();
         assert_eq!(
             (
@@ -296,7 +327,7 @@ mod tests {
             (8, 0)
         );
 
-        readings.take(&snapshot, 100_000_000, |slot| {
+        take(&mut readings, 100_000_000, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] += 3;
             Some(reading)
@@ -310,7 +341,7 @@ mod tests {
             (11, 30)
         );
         assert!(readings.changed(Some(3)));
-        readings.take(&snapshot, 1, |slot| {
+        take(&mut readings, 1, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] += 3;
             Some(reading)
@@ -327,8 +358,8 @@ mod tests {
     fn another_object_at_the_same_slot_has_no_window() {
         let snapshot = snapshot();
         let mut readings = Readings::default();
-        readings.take(&snapshot, 1, read);
-        readings.take(&snapshot, 1_000, |slot| {
+        take(&mut readings, 1, read);
+        take(&mut readings, 1_000, |slot| {
             let mut reading = read(slot)?;
             reading.address = 128;
             reading.counted[0] = 1_000_000;
@@ -336,17 +367,17 @@ mod tests {
         });
         let service = readings.service(&snapshot.services[0]).unwrap();
         assert_eq!(service.stats.connections_per_second, 0);
-        readings.take(&snapshot, 1_000, |_| None);
+        take(&mut readings, 1_000, |_| None);
         assert_eq!(readings.service(&snapshot.services[0]), None);
     }
 
     #[test]
-    fn an_object_that_was_left_out_for_a_while_has_no_window() {
+    fn an_object_that_was_not_read_for_a_while_has_no_window() {
         let snapshot = snapshot();
         let mut readings = Readings::default();
-        readings.take(&snapshot, 1, read);
-        readings.take(&Snapshot::default(), 1, read);
-        readings.take(&snapshot, 1_000, |slot| {
+        take(&mut readings, 1, read);
+        take(&mut readings, 1, |_| None);
+        take(&mut readings, 1_000, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] += 1_000_000;
             Some(reading)
@@ -360,8 +391,8 @@ mod tests {
     fn a_reading_that_was_refused_in_part_is_none() {
         let snapshot = snapshot();
         let mut readings = Readings::default();
-        readings.take(&snapshot, 1, read);
-        readings.take(&snapshot, 1, |slot| {
+        take(&mut readings, 1, read);
+        take(&mut readings, 1, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] = 1;
             reading.refused = 1;

@@ -399,8 +399,7 @@ pub fn is_label(name: &str) -> bool {
 mod tests {
     use super::{Metric, OUTPUT, SAMPLER};
     use crate::{
-        health::{Health, Mode, Report},
-        model::Totals,
+        model::{Counts, Health, Mode, Report, Totals},
         schema::{DestinationRow, FieldSet, Measurement, ServiceRow, Value, sampler},
         sink,
     };
@@ -412,11 +411,11 @@ mod tests {
             services: 0,
             destinations: 0,
             uncounted: 0,
-            events: crate::events::Counts::default(),
+            events: Counts::default(),
             totals: Totals::default(),
             differences: None,
         };
-        let fields = sampler::fields(&Health::new().unwrap(), &report);
+        let fields = sampler::fields(&Health::default(), &report);
         for ((name, value), (decided, metric, _)) in fields.iter().zip(SAMPLER) {
             assert_eq!(*name, decided);
             let text = matches!(value, Value::Text(_));

@@ -3,9 +3,7 @@
 
 use super::{Value, optional};
 use crate::{
-    events::Counts,
-    health::{Health, Report},
-    model::Differences,
+    model::{Counts, Differences, Health, Report},
     sink,
 };
 
@@ -146,9 +144,7 @@ mod tests {
 
     use super::fields;
     use crate::{
-        events::Counts,
-        health::{Health, Mode, Report},
-        model::Totals,
+        model::{Counts, Health, Mode, Report, Totals},
         schema::Value,
     };
 
@@ -173,13 +169,13 @@ mod tests {
 
     #[test]
     fn fields_are_sorted_and_none_is_there_twice() {
-        let fields = fields(&Health::new().unwrap(), &report(&Mode::Live));
+        let fields = fields(&Health::default(), &report(&Mode::Live));
         assert!(fields.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 
     #[test]
     fn what_found_no_slot_was_seen_all_the_same() {
-        let fields = fields(&Health::new().unwrap(), &report(&Mode::Waiting("no IPVS")));
+        let fields = fields(&Health::default(), &report(&Mode::Waiting("no IPVS")));
         let seen = fields
             .iter()
             .find(|(name, _)| *name == "events_seen")

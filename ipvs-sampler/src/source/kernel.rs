@@ -19,10 +19,10 @@ pub const PROBES: [(&str, &str); 6] = [
     ("conn_new", "ip_vs_conn_new"),
 ];
 
-/// Further functions, without which nothing can be read live: what ends services, and then what
-/// teaches them. Of the first kind the first that this kernel has is taken (`ip_vs_unlink_service` up to 6.x,
-/// `__ip_vs_del_service` in 7.x, net/netfilter/ipvs/ip_vs_ctl.c).
-pub const LIVE_PROBES: [(&str, &[&str]); 2] = [
+/// Further functions: what ends services, and then what teaches them. Of the first kind the first that this
+/// kernel has is taken (`ip_vs_unlink_service` up to 6.x, `__ip_vs_del_service` in 7.x,
+/// net/netfilter/ipvs/ip_vs_ctl.c).
+pub const SERVICE_PROBES: [(&str, &[&str]); 2] = [
     (
         "del_service",
         &["ip_vs_unlink_service", "__ip_vs_del_service"],

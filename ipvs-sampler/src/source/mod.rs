@@ -2,7 +2,11 @@
 
 mod cgroup;
 pub mod conditions;
+mod director;
+pub mod feed;
 pub mod kernel;
 pub mod namespace;
 pub mod netlink;
 pub mod probe;
+
+pub use director::{DUMP_LIMIT, Director, cannot_enter, open_netlink, within};

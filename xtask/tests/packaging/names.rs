@@ -41,21 +41,17 @@ pub(crate) fn measurements() -> Vec<Series> {
 }
 
 fn about_the_sampler() -> Vec<&'static str> {
-    use ipvs_sampler::{
-        events,
-        health::{Health, Mode, Report},
-        model,
-    };
+    use ipvs_sampler::model::{Counts, Health, Mode, Report, Totals};
     let report = Report {
         mode: &Mode::Live,
         services: 0,
         destinations: 0,
         uncounted: 0,
-        events: events::Counts::default(),
-        totals: model::Totals::default(),
+        events: Counts::default(),
+        totals: Totals::default(),
         differences: None,
     };
-    let fields = sampler::fields(&Health::new().unwrap(), &report);
+    let fields = sampler::fields(&Health::default(), &report);
     fields.into_iter().map(|(name, _)| name).collect()
 }
 

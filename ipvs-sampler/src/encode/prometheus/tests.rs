@@ -3,9 +3,7 @@
 use super::{MetricNames, Moments, Prometheus};
 use crate::{
     encode::tests::director,
-    events,
-    health::{Health, Mode, Report},
-    model::{Snapshot, Totals, VirtualAddress},
+    model::{Counts, Health, Mode, Report, Snapshot, Totals, VirtualAddress},
     schema::{DestinationRow, FieldSet, ServiceRow, TagStyle, sampler},
     sink::{self, PageFormat},
 };
@@ -37,8 +35,10 @@ fn text(page: &Prometheus, format: PageFormat) -> String {
 fn page(names: MetricNames, set: FieldSet, further: &[(String, String)]) -> Prometheus {
     let mut page = Prometheus::new(names, set, further);
     add(&mut page, &director(), None);
-    let mut health = Health::new().unwrap();
-    health.ticks = 7;
+    let mut health = Health {
+        ticks: 7,
+        ..Health::default()
+    };
     health.ended.work.p50 = 1_250_000;
     health.ended.work.longest = 2_000_000_000;
     let mode = Mode::Events("it says \"no\"");
@@ -47,7 +47,7 @@ fn page(names: MetricNames, set: FieldSet, further: &[(String, String)]) -> Prom
         services: 3,
         destinations: 3,
         uncounted: 0,
-        events: events::Counts::default(),
+        events: Counts::default(),
         totals: Totals::default(),
         differences: None,
     };

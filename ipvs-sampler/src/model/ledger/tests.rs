@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::Ledger;
+use super::{Expired, Ledger, Occasion};
 use crate::model::{Destination, DestinationKey, Service, ServiceKey, Snapshot, VirtualAddress};
 
 /// A kernel in miniature: one service, whose destinations count live and show what they
@@ -89,9 +89,27 @@ impl Kernel {
 
 fn dump(kernel: &Kernel, ledger: &mut Ledger) -> Snapshot {
     let snapshot = kernel.snapshot();
-    ledger.read_all(|slot| kernel.read(slot));
-    ledger.adopt(&snapshot);
+    read_all(kernel, ledger);
+    ledger.adopt(&snapshot, &[]);
     snapshot
+}
+
+fn read_all(kernel: &Kernel, ledger: &mut Ledger) {
+    let counts: Vec<_> = (0..256).map(|slot| kernel.read(slot)).collect();
+    ledger.take_all(&counts, Occasion::Dump);
+}
+
+fn tick(kernel: &Kernel, ledger: &mut Ledger) {
+    let watched = ledger.watched().iter();
+    let counts: Vec<_> = watched.map(|&slot| kernel.read(slot)).collect();
+    ledger.take_watched(&counts);
+}
+
+/// The slots that an interval's end frees, and those it gives up.
+fn expire(ledger: &mut Ledger) -> (Vec<u32>, Vec<u32>) {
+    let mut expired = Expired::default();
+    ledger.expire(&mut expired);
+    (expired.free, expired.abandoned)
 }
 
 #[test]
@@ -105,7 +123,7 @@ fn what_is_scheduled_shows_at_once_and_what_was_before_comes_with_the_estimator(
 
     kernel.destinations[0].counted = 5;
     ledger.watch(0);
-    ledger.read_watched(|slot| kernel.read(slot));
+    tick(&kernel, &mut ledger);
     assert_eq!(ledger.connections(&snapshot.destinations[0]), 5);
     assert_eq!(ledger.window(&snapshot.destinations[0]), Some(5));
 
@@ -126,7 +144,7 @@ fn what_was_counted_while_nobody_asked_is_in_no_window() {
     ledger.catch_up(0, 5);
     kernel.destinations[0].counted = 7;
     ledger.watch(0);
-    ledger.read_watched(|slot| kernel.read(slot));
+    tick(&kernel, &mut ledger);
     let destination = &snapshot.destinations[0];
     assert_eq!(ledger.connections(destination), 7);
     assert_eq!(ledger.window(destination), Some(2));
@@ -145,7 +163,7 @@ fn an_unknown_destination_is_held_until_a_dump_names_it() {
     kernel.add(80, 0);
     kernel.destinations[0].counted = 3;
     ledger.watch(0);
-    ledger.read_watched(|slot| kernel.read(slot));
+    tick(&kernel, &mut ledger);
     assert!(ledger.wants_dump());
     assert_eq!((ledger.totals().held, ledger.totals().published), (3, 0));
 
@@ -160,18 +178,134 @@ fn a_life_that_ended_unnamed_is_unmatched_and_its_slot_is_recycled_an_interval_l
     let mut ledger = Ledger::default();
     ledger.restart(16, &mut Snapshot::default());
     ledger.watch(2);
-    ledger.read_watched(|_| 4);
+    ledger.take_watched(&[4]);
     ledger.retire(2);
     assert!(!ledger.wants_dump());
-    let mut recycled = Vec::new();
-    ledger.expire(|slot| recycled.push(slot));
+    assert_eq!(expire(&mut ledger), (vec![], vec![]));
     assert_eq!((ledger.totals().held, ledger.totals().unmatched), (0, 4));
-    assert!(recycled.is_empty());
     for _ in 0..3 {
-        ledger.read_watched(|_| 4);
+        ledger.take_watched(&[4]);
     }
-    ledger.expire(|slot| recycled.push(slot));
-    assert_eq!(recycled, [2]);
+    ledger.adopt(&Snapshot::default(), &[]);
+    assert_eq!(expire(&mut ledger), (vec![2], vec![]));
+}
+
+#[test]
+fn a_retired_slot_is_recycled_also_while_records_are_lost_at_every_tick() {
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    ledger.watch(2);
+    ledger.take_watched(&[4]);
+    ledger.retire(2);
+    expire(&mut ledger);
+    for _ in 0..3 {
+        ledger.take_all(&[0, 0, 4, 0], Occasion::Tick);
+    }
+    ledger.adopt(&Snapshot::default(), &[]);
+    assert_eq!(expire(&mut ledger).0, [2]);
+}
+
+#[test]
+fn a_retired_slot_is_not_recycled_before_a_dump_has_left_it_out() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    dump(&kernel, &mut ledger);
+    ledger.retire(0);
+    for _ in 0..5 {
+        assert!(
+            expire(&mut ledger).0.is_empty(),
+            "no dump has succeeded since"
+        );
+    }
+    // One that was under way shows it once more.
+    dump(&kernel, &mut ledger);
+    assert!(expire(&mut ledger).0.is_empty());
+    kernel.destinations.clear();
+    dump(&kernel, &mut ledger);
+    assert_eq!(expire(&mut ledger).0, [0]);
+}
+
+#[test]
+fn a_slot_that_no_dump_names_is_given_up_after_two_intervals() {
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    // One that a connection took, and one that a dump took.
+    ledger.watch(2);
+    ledger.take_watched(&[4]);
+    let none = Snapshot::default();
+    ledger.adopt(&none, &[1, 2]);
+    ledger.adopt(&none, &[1, 2]);
+    assert_eq!(expire(&mut ledger), (vec![], vec![]), "one interval");
+    assert_eq!(expire(&mut ledger), (vec![], vec![]), "without a dump");
+    ledger.adopt(&none, &[1, 2]);
+    expire(&mut ledger);
+    ledger.adopt(&none, &[1, 2]);
+    assert_eq!(expire(&mut ledger), (vec![], vec![1, 2]));
+    let totals = ledger.totals();
+    assert_eq!((totals.held, totals.unmatched), (0, 4));
+    ledger.adopt(&none, &[]);
+    for _ in 0..3 {
+        ledger.take_all(&[0, 0, 4, 0], Occasion::Tick);
+    }
+    assert_eq!(expire(&mut ledger), (vec![1, 2], vec![]));
+}
+
+#[test]
+fn only_what_counted_is_read_at_the_ticks_after_a_dump() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    kernel.add(81, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    kernel.destinations[1].counted = 1;
+    dump(&kernel, &mut ledger);
+    assert_eq!(ledger.watched(), [1]);
+}
+
+#[test]
+fn a_zeroing_before_the_first_name_is_not_lost() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    kernel.destinations[0].counted = 5;
+    ledger.watch(0);
+    tick(&kernel, &mut ledger);
+    ledger.zero(0);
+    kernel.destinations[0].counted = 7;
+    // The kernel shows neither: its estimator has not run.
+    let snapshot = dump(&kernel, &mut ledger);
+    assert_eq!(ledger.connections(&snapshot.destinations[0]), 2);
+    assert_eq!(ledger.service(0), Some((2, 7)));
+}
+
+#[test]
+fn a_service_that_was_created_anew_has_another_account() {
+    let mut kernel = Kernel::default();
+    let mut ledger = Ledger::default();
+    ledger.restart(16, &mut Snapshot::default());
+    let adopt = |kernel: &Kernel, ledger: &mut Ledger, slot, connections| {
+        let mut snapshot = kernel.snapshot();
+        snapshot.services[0].slot = Some(slot);
+        snapshot.services[0].stats.connections = connections;
+        read_all(kernel, ledger);
+        ledger.adopt(&snapshot, &[]);
+    };
+    // No destination, and five connections of those it had.
+    adopt(&kernel, &mut ledger, 9, 5);
+    assert_eq!(ledger.service(0), Some((5, 0)));
+    kernel.add(80, 0);
+    kernel.destinations[0].counted = 10;
+    adopt(&kernel, &mut ledger, 9, 5);
+    assert_eq!(ledger.service(0), Some((15, 10)));
+    ledger.retire(9);
+    kernel.destinations.clear();
+    kernel.add(80, 0);
+    kernel.destinations[0].counted = 3;
+    adopt(&kernel, &mut ledger, 10, 0);
+    assert_eq!(ledger.service(0), Some((3, 3)));
 }
 
 #[test]
@@ -183,7 +317,7 @@ fn a_restarted_probe_does_not_set_connections_back() {
     let mut first = dump(&kernel, &mut ledger);
     kernel.destinations[0].counted = 9;
     ledger.watch(0);
-    ledger.read_watched(|slot| kernel.read(slot));
+    tick(&kernel, &mut ledger);
     first.services[0].slot = Some(9);
     ledger.restart(16, &mut first);
     assert_eq!(
@@ -253,7 +387,7 @@ proptest! {
                     }
                 }
                 Step::Tick => {
-                    ledger.read_watched(|slot| kernel.read(slot));
+                    tick(&kernel, &mut ledger);
                     ledger.end_window(1);
                 }
                 Step::Dump => snapshot = dump(&kernel, &mut ledger),
@@ -261,13 +395,13 @@ proptest! {
                     if let Some(real) = kernel.of(which) {
                         real.zero = real.estimated;
                         let slot = real.slot;
-                        ledger.read_watched(|slot| kernel.read(slot));
+                        tick(&kernel, &mut ledger);
                         ledger.zero(slot);
                         last.retain(|(other, _)| *other != slot);
                     }
                 }
                 Step::Delete(which) => {
-                    ledger.read_watched(|slot| kernel.read(slot));
+                    tick(&kernel, &mut ledger);
                     if let Some(real) = kernel.of(which) {
                         let slot = real.slot;
                         ledger.retire(slot);
@@ -318,7 +452,7 @@ fn a_dump_that_could_not_be_matched_keeps_the_slots_that_are_known() {
     let first = dump(&kernel, &mut ledger);
     kernel.destinations[0].counted = 3;
     ledger.watch(0);
-    ledger.read_watched(|slot| kernel.read(slot));
+    tick(&kernel, &mut ledger);
     ledger.retire(1);
     let mut first = first;
     first.services[0].slot = Some(9);
@@ -327,7 +461,7 @@ fn a_dump_that_could_not_be_matched_keeps_the_slots_that_are_known() {
     second.forget_slots();
     ledger.inherit(&mut second, &first);
     assert_eq!(second.services[0].slot, Some(9));
-    ledger.adopt(&second);
+    ledger.adopt(&second, &[]);
     assert_eq!(ledger.connections(&second.destinations[0]), 3);
     assert_eq!(second.destinations[1].slot, None, "its life has ended");
     assert_eq!(second.uncounted(), 1);
@@ -346,12 +480,12 @@ fn a_service_is_not_told_twice_of_what_a_dump_told_first() {
     let mut unmatched = kernel.snapshot();
     unmatched.destinations[0].slot = None;
     unmatched.services[0].stats.connections = 7;
-    ledger.read_all(|slot| kernel.read(slot));
-    ledger.adopt(&unmatched);
+    read_all(&kernel, &mut ledger);
+    ledger.adopt(&unmatched, &[]);
     assert_eq!(ledger.service(0), Some((7, 0)));
     let mut matched = kernel.snapshot();
     matched.services[0].stats.connections = 7;
-    ledger.adopt(&matched);
+    ledger.adopt(&matched, &[]);
     assert_eq!(ledger.service(0), Some((7, 7)));
 }
 
@@ -362,9 +496,9 @@ fn a_deletion_that_nobody_reported_shows_after_ten_dumps() {
     kernel.add(81, 0);
     let mut ledger = Ledger::default();
     ledger.restart(4, &mut Snapshot::default());
-    ledger.adopt(&kernel.snapshot());
+    ledger.adopt(&kernel.snapshot(), &[]);
     kernel.destinations.pop();
-    let deletion = |ledger: &mut Ledger| ledger.adopt(&kernel.snapshot()).deletion;
+    let deletion = |ledger: &mut Ledger| ledger.adopt(&kernel.snapshot(), &[]).deletion;
     let untold: Vec<_> = (0..10).map(|_| deletion(&mut ledger)).collect();
     let expected: Vec<_> = (1..=10).map(|dump| dump == 10).collect();
     assert_eq!(untold, expected);
@@ -379,12 +513,15 @@ fn a_counter_that_went_back_unreported_is_noticed_once() {
     kernel.destinations[0].estimated = 7;
     let mut ledger = Ledger::default();
     ledger.restart(4, &mut Snapshot::default());
-    assert!(!ledger.adopt(&kernel.snapshot()).zeroing, "its first name");
+    assert!(
+        !ledger.adopt(&kernel.snapshot(), &[]).zeroing,
+        "its first name"
+    );
     kernel.destinations[0].estimated = 3;
-    assert!(ledger.adopt(&kernel.snapshot()).zeroing);
-    assert!(!ledger.adopt(&kernel.snapshot()).zeroing);
+    assert!(ledger.adopt(&kernel.snapshot(), &[]).zeroing);
+    assert!(!ledger.adopt(&kernel.snapshot(), &[]).zeroing);
     // One that was reported is no surprise.
     ledger.zero(0);
     kernel.destinations[0].estimated = 0;
-    assert!(!ledger.adopt(&kernel.snapshot()).zeroing);
+    assert!(!ledger.adopt(&kernel.snapshot(), &[]).zeroing);
 }

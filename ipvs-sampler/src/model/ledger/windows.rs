@@ -1,6 +1,6 @@
 //! What was counted since the tick before, who was scheduled to, and the highest rates of an interval.
 
-use super::{Ledger, Life};
+use super::{Ledger, life::Life};
 use crate::model::{Destination, per_second};
 
 impl Ledger {
@@ -35,7 +35,7 @@ impl Ledger {
         places.extend(self.watched.iter().filter_map(|&slot| {
             let life = self.lives.get(slot as usize).filter(|life| wanted(life))?;
             let place = life.place?;
-            Some((place.service as usize, place.destination as usize))
+            Some((place.service as usize, place.destination? as usize))
         }));
         places.sort_unstable();
     }

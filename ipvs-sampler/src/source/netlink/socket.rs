@@ -103,6 +103,10 @@ impl Exchange for Socket {
 
     fn receive(&mut self) -> Result<&[u8], Error> {
         let length = loop {
+            // Also where the kernel never keeps us waiting.
+            if Instant::now() >= self.deadline {
+                return Err(Error::Deadline);
+            }
             match self.try_receive() {
                 Ok(length) => break length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait()?,
@@ -157,6 +161,15 @@ mod tests {
     fn silence_ends_at_the_deadline() {
         let mut socket = socket();
         socket.begin();
+        assert!(matches!(socket.receive(), Err(Error::Deadline)));
+    }
+
+    #[test]
+    fn an_answer_that_goes_on_past_the_deadline_is_given_up() {
+        let mut socket = socket();
+        socket.begin();
+        ask_for_families(&mut socket, 1);
+        std::thread::sleep(socket.limit);
         assert!(matches!(socket.receive(), Err(Error::Deadline)));
     }
 

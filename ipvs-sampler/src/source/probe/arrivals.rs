@@ -1,9 +1,9 @@
 //! The log of arrivals, seen through memory: the moment of each connection, CPU by CPU.
 
 use aya::Ebpf;
-use ipvs_sampler_common::{Arrival, Slot, Tally};
+use ipvs_sampler_common::Arrival;
 
-use super::{Unavailable, load, mapped::Mapped};
+use super::{TALLY_WORDS, Unavailable, map::mapped, mapped::Mapped};
 
 /// Each CPU's log and how far it was fetched.
 pub(super) struct ArrivalLog {
@@ -15,13 +15,12 @@ pub(super) struct ArrivalLog {
 }
 
 const ENTRY_WORDS: usize = size_of::<Arrival>() / size_of::<u64>();
-const TALLY_WORDS: usize = size_of::<Tally>() / size_of::<u64>();
 
 impl ArrivalLog {
     pub(super) fn new(ebpf: &Ebpf, cpus: usize, length: u32) -> Result<Self, Unavailable> {
         let entries = cpus * length.max(1) as usize;
         Ok(Self {
-            entries: load::mapped::<Arrival>(ebpf, "ARRIVALS", entries)?,
+            entries: mapped::<Arrival>(ebpf, "ARRIVALS", entries)?,
             length,
             fetched: vec![0; cpus],
         })
@@ -59,10 +58,6 @@ impl ArrivalLog {
 }
 
 fn entry(entries: &Mapped, at: usize) -> Arrival {
-    let [a, b, c, d, ..] = entries.get(at * ENTRY_WORDS).to_ne_bytes();
-    Arrival {
-        slot: Slot::from_ne_bytes([a, b, c, d]),
-        reserved: 0,
-        time_ns: entries.get(at * ENTRY_WORDS + 1),
-    }
+    let first = at * ENTRY_WORDS;
+    Arrival::from_words([entries.get(first), entries.get(first + 1)])
 }

@@ -3,17 +3,47 @@
 //! same order.
 
 use aya::maps::{MapData, RingBuf};
-use ipvs_sampler_common::{Fill, ObjectKind, Slot};
+use ipvs_sampler_common::{Fill, NO_SLOT, Slot};
 
-use super::{Attention, live::Live, records::decode_fill};
+use super::{Maps, attention::Attention, live::Live, records::words};
 use crate::{
     model::{Destination, DumpCheck, Service},
     source::netlink::Witness,
 };
 
+/// What is learned from one dump after the other.
+pub(super) struct Lesson {
+    ring: RingBuf<MapData>,
+    /// Our process, in the initial pid namespace.
+    process: u32,
+    /// The last dump's fills.
+    chunks: Chunks,
+    /// That dump against the objects' memory.
+    pub(super) check: DumpCheck,
+    /// When a dump of services had last been seen before.
+    pub(super) seen_before: u64,
+}
+
+impl Lesson {
+    pub(super) fn new(ring: RingBuf<MapData>, process: u32) -> Self {
+        Self {
+            ring,
+            process,
+            chunks: Chunks::default(),
+            check: DumpCheck::default(),
+            seen_before: 0,
+        }
+    }
+
+    /// Whether any object of a kind was seen to be written into the last dump.
+    pub(super) fn saw(&self, kind: u32) -> bool {
+        self.chunks.fills.iter().any(|fill| fill.kind == kind)
+    }
+}
+
 /// The fills of a dump, split where the kernel's chunks (one datagram each) begin. Reused.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Chunks {
+struct Chunks {
     fills: Vec<Fill>,
     /// End of each chunk in `fills`.
     ends: Vec<usize>,
@@ -26,14 +56,6 @@ impl Chunks {
         self.fills.clear();
         self.ends.clear();
         self.matched = 0;
-    }
-
-    /// How many destinations were seen to be written, some of them perhaps twice.
-    pub(super) fn destinations(&self) -> usize {
-        self.fills
-            .iter()
-            .filter(|fill| fill.kind == ObjectKind::DESTINATION)
-            .count()
     }
 
     /// Ends a chunk, when anything was added since the last one.
@@ -71,56 +93,49 @@ impl Chunks {
 
 /// The witness of one dump.
 pub struct Learner<'a> {
-    ring: &'a mut RingBuf<MapData>,
-    chunks: &'a mut Chunks,
-    objects: &'a mut [u64],
-    check: &'a mut DumpCheck,
+    lesson: &'a mut Lesson,
+    slots: u32,
     live: Option<&'a Live>,
     _attention: Attention<'a>,
 }
 
 impl<'a> Learner<'a> {
-    pub(super) fn new(
-        ring: &'a mut RingBuf<MapData>,
-        chunks: &'a mut Chunks,
-        objects: &'a mut [u64],
-        check: &'a mut DumpCheck,
-        live: Option<&'a Live>,
-        attention: Attention<'a>,
-    ) -> Self {
+    pub(super) fn new(lesson: &'a mut Lesson, maps: &'a Maps, live: Option<&'a Live>) -> Self {
+        lesson.check.clear();
+        lesson.seen_before = maps.dump_seen.get(0);
         Self {
-            ring,
-            chunks,
-            objects,
-            check,
+            _attention: Attention::begin(&maps.target, lesson.process, maps.slots),
+            lesson,
+            slots: maps.slots,
             live,
-            _attention: attention,
         }
     }
 }
 
 impl Witness for Learner<'_> {
     fn began(&mut self) {
-        while self.ring.next().is_some() {}
-        self.chunks.clear();
+        while self.lesson.ring.next().is_some() {}
+        self.lesson.chunks.clear();
     }
 
     fn filled(&mut self) {
-        while let Some(item) = self.ring.next() {
-            self.chunks.fills.extend(decode_fill(&item));
+        let Lesson { ring, chunks, .. } = &mut *self.lesson;
+        while let Some(item) = ring.next() {
+            chunks.fills.extend(words(&item).map(Fill::from_words));
         }
-        self.chunks.end();
+        chunks.end();
     }
 
     fn received_services(&mut self, services: &mut [Service]) {
         self.filled();
-        let Some(fills) = self.chunks.next(services.len()) else {
+        let Lesson { chunks, check, .. } = &mut *self.lesson;
+        let Some(fills) = chunks.next(services.len()) else {
             return;
         };
         for (service, fill) in services.iter_mut().zip(fills) {
-            service.slot = learn(self.objects, fill);
+            service.slot = slot(fill, self.slots);
             if fill.read != 0 {
-                self.check.add_counters(&fill.shown, &service.stats);
+                check.add_counters(&fill.shown, &service.stats);
             }
         }
     }
@@ -128,24 +143,23 @@ impl Witness for Learner<'_> {
     fn received(&mut self, destinations: &mut [Destination]) {
         // The call that returned these has already filled the next chunk.
         self.filled();
-        let Some(fills) = self.chunks.next(destinations.len()) else {
+        let Lesson { chunks, check, .. } = &mut *self.lesson;
+        let Some(fills) = chunks.next(destinations.len()) else {
             return;
         };
         for (destination, fill) in destinations.iter_mut().zip(fills) {
-            destination.slot = learn(self.objects, fill);
+            destination.slot = slot(fill, self.slots);
             if let Some(live) = self.live.filter(|_| fill.read != 0) {
-                self.check.add_counters(&fill.shown, &destination.stats);
-                self.check.add_state(&live.state(fill.state), destination);
+                check.add_counters(&fill.shown, &destination.stats);
+                check.add_state(&live.state(fill.state), destination);
             }
         }
     }
 }
 
-/// The slot of what was filled.
-fn learn(objects: &mut [u64], fill: &Fill) -> Option<Slot> {
-    let object = objects.get_mut(fill.slot as usize)?;
-    *object = fill.object;
-    Some(fill.slot)
+/// The slot of what was filled, if it has one.
+fn slot(fill: &Fill, slots: u32) -> Option<Slot> {
+    (fill.slot != NO_SLOT && fill.slot < slots).then_some(fill.slot)
 }
 
 #[cfg(test)]

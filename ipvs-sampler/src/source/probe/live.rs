@@ -3,30 +3,30 @@
 
 use std::fs;
 
-use aya::{
-    Ebpf,
-    programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
-};
-use ipvs_sampler_common::{COUNTERS, Discovery, Layout, Object, Reading, Slot, State};
+use aya::Ebpf;
+use ipvs_sampler_common::{Discovery, Layout, Reading, Slot, State, halves};
 
-use super::{Reason, Unavailable, btf, load, mapped::Mapped, refusal};
-use crate::source::{
-    conditions::Conditions,
-    kernel::{self, DISCOVERY_PROBE, LIVE_PROBES, Symbol},
+use super::{
+    OBJECT_WORDS, Reason, Unavailable, btf,
+    map::{self, mapped},
+    mapped::Mapped,
+    program, refusal,
+};
+use crate::{
+    model::ReadTable,
+    source::{
+        conditions,
+        kernel::{self, DISCOVERY_PROBE, Symbol},
+    },
 };
 
 const READ: &str = "read_live";
 const CPU_OFFSETS: &str = "cpu_offsets";
 const READING_WORDS: usize = size_of::<Reading>() / size_of::<u64>();
-/// Word of [`Reading::address`].
-const ADDRESS: usize = 3 * COUNTERS;
-/// Word of [`Reading::run`].
-const RUN: usize = ADDRESS + 4;
 
 /// The mapped results. The programs belong to the probe's object.
 pub(super) struct Live {
     readings: Mapped,
-    objects: Mapped,
     progress: Mapped,
     /// The number of the last run: readings of others are not of now.
     run: u64,
@@ -124,7 +124,7 @@ fn per_cpu_offset() -> Result<u64, Unavailable> {
         Ok(Symbol::At(address)) => return Ok(address),
         Ok(Symbol::Hidden) => Reason::HiddenAddresses,
         Ok(Symbol::Absent) => Reason::NoDataSymbols,
-        Err(_) if Conditions::now().proc_shows_processes_only() => Reason::ProcSubset,
+        Err(_) if conditions::now().proc_shows_processes_only() => Reason::ProcSubset,
         Err(error) => {
             return Err(Unavailable::with_detail(
                 Reason::NoSymbols,
@@ -145,19 +145,13 @@ impl Live {
     ) -> Result<Self, Unavailable> {
         let mut live = Self::load(ebpf, known.layout, cpus, slots)?;
         live.inactive_is_total = known.inactive_is_total;
-        let mut probes = LIVE_PROBES.to_vec();
         if known.to_confirm {
             // Until then nothing else is to be read with it.
-            load::set(ebpf, "LAYOUT", Layout::default())?;
-            let seen = load::mapped::<Discovery>(ebpf, "DISCOVERY", 1)?;
+            map::set(ebpf, "LAYOUT", Layout::default())?;
+            let seen = mapped::<Discovery>(ebpf, "DISCOVERY", 1)?;
             live.unconfirmed = Some((seen, known.layout));
-            probes.push(DISCOVERY_PROBE);
-        }
-        for (program, functions) in probes {
-            load::kprobe(ebpf, program)?
-                .load()
-                .map_err(|error| refusal::load(&error))?;
-            load::attach_first(ebpf, program, functions)?;
+            let (name, functions) = DISCOVERY_PROBE;
+            program::load_and_attach(ebpf, name, functions)?;
         }
         Ok(live)
     }
@@ -170,13 +164,13 @@ impl Live {
         slots: u32,
     ) -> Result<Self, Unavailable> {
         for program in [READ, CPU_OFFSETS] {
-            tracepoint(ebpf, program)?
+            program::tracepoint(ebpf, program)?
                 .load()
                 .map_err(|error| refusal::load(&error))?;
         }
-        let progress = load::mapped::<u64>(ebpf, "PROGRESS", 1)?;
-        load::set(ebpf, "LAYOUT", layout)?;
-        run(tracepoint(ebpf, CPU_OFFSETS)?, [0; 3])?;
+        let progress = mapped::<u64>(ebpf, "PROGRESS", 1)?;
+        map::set(ebpf, "LAYOUT", layout)?;
+        program::run(program::tracepoint(ebpf, CPU_OFFSETS)?, [0; 3])?;
         let copied = progress.get(0);
         if copied != cpus as u64 {
             return Err(Unavailable::with_detail(
@@ -186,10 +180,9 @@ impl Live {
         }
         let slots = slots as usize;
         Ok(Self {
-            readings: load::mapped::<Reading>(ebpf, "READINGS", slots)?,
+            readings: mapped::<Reading>(ebpf, "READINGS", slots)?,
             progress,
             run: 0,
-            objects: load::mapped::<Object>(ebpf, "OBJECTS", slots)?,
             inactive_is_total: false,
             unconfirmed: None,
         })
@@ -213,18 +206,18 @@ impl Live {
         if (destination_stats, service_stats) != (layout.destination_stats, layout.service_stats) {
             return Err(Reason::NoModuleBtf.into());
         }
-        load::set(ebpf, "LAYOUT", *layout)?;
+        map::set(ebpf, "LAYOUT", *layout)?;
         self.unconfirmed = None;
         Ok(true)
     }
 
     /// Reads all objects in slots below `end`.
     pub(super) fn read(&mut self, ebpf: &mut Ebpf, end: Slot) -> Result<(), Unavailable> {
-        let program = tracepoint(ebpf, READ)?;
+        let program = program::tracepoint(ebpf, READ)?;
         self.run += 1;
         let mut slot = 0;
         while slot < end {
-            run(program, [u64::from(slot), u64::from(end), self.run])?;
+            program::run(program, [u64::from(slot), u64::from(end), self.run])?;
             let next = u32::try_from(self.progress.get(0)).unwrap_or(0);
             if next <= slot {
                 return Err(Unavailable::with_detail(
@@ -237,41 +230,24 @@ impl Live {
         Ok(())
     }
 
-    /// Whether a slot has an object that the last [`Live::read`] did not read.
-    pub(super) fn left_out(&self, slot: Slot) -> bool {
-        let word = |at: usize| self.readings.get(slot as usize * READING_WORDS + at);
-        let address = self.objects.get(slot as usize * 2);
-        address != 0 && (word(ADDRESS) != address || word(RUN) != self.run)
-    }
-
-    /// What the last [`Live::read`] read of a slot; `None` when its object is gone.
-    pub(super) fn reading(&self, slot: Slot) -> Option<Reading> {
-        let base = slot as usize * READING_WORDS;
-        let word = |at: usize| self.readings.get(base + at);
-        let counters = |at: usize| std::array::from_fn::<_, COUNTERS, _>(|index| word(at + index));
-        let (address, run) = (word(ADDRESS), word(RUN));
-        if address == 0 || run != self.run || self.objects.get(slot as usize * 2) != address {
-            return None;
-        }
-        let [active, inactive] = halves(word(ADDRESS + 1));
-        let [persistent, weight] = halves(word(ADDRESS + 2));
-        let [flags, refused] = halves(word(ADDRESS + 3));
-        let state = State {
-            active,
-            inactive,
-            persistent,
-            weight,
-            flags,
-        };
-        Some(Reading {
-            counted: counters(0),
-            estimated: counters(COUNTERS),
-            zero: counters(2 * COUNTERS),
-            address,
-            state: self.state(state),
-            refused,
-            run,
-        })
+    /// Copies what the last [`Live::read`] read of each object in slots below `end`.
+    pub(super) fn copy(&self, objects: &Mapped, end: Slot, into: &mut ReadTable) {
+        into.readings.clear();
+        into.readings.extend((0..end as usize).map(|slot| {
+            let address = objects.get(slot * OBJECT_WORDS);
+            if address == 0 {
+                return Reading::default();
+            }
+            let mut reading = Reading::from_words(self.readings.read(slot * READING_WORDS));
+            if reading.address != address || reading.run != self.run {
+                return Reading {
+                    address,
+                    ..Reading::default()
+                };
+            }
+            reading.state = self.state(reading.state);
+            reading
+        }));
     }
 
     /// A destination's state in netlink's terms.
@@ -283,33 +259,4 @@ impl Live {
         };
         State { inactive, ..read }
     }
-}
-
-/// The two halves of a word of memory, the first one first.
-fn halves(word: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
-    [
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-    ]
-}
-
-pub(super) fn tracepoint<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &'static str,
-) -> Result<&'a mut RawTracePoint, Unavailable> {
-    ebpf.program_mut(name)
-        .ok_or_else(|| load::missing(name))?
-        .try_into()
-        .map_err(|error: ProgramError| refusal::broken(&error))
-}
-
-/// Runs a program; how far it came is in `PROGRESS`.
-pub(super) fn run(program: &RawTracePoint, arguments: [u64; 3]) -> Result<(), Unavailable> {
-    let mut options = RawTracePointRunOptions::new();
-    options.args[..arguments.len()].copy_from_slice(&arguments);
-    program
-        .test_run(options)
-        .map_err(|error| refusal::load(&error))?;
-    Ok(())
 }

@@ -3,29 +3,31 @@
 use std::fs;
 
 use aya::{
-    Ebpf, EbpfLoader, Pod, include_bytes_aligned,
-    maps::{Array, Map, MapData, MapError, RingBuf, Stack},
-    programs::{KProbe, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
+    Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::{Array, HashMap, MapData, RingBuf, Stack},
+    programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
-use ipvs_sampler_common::{Cell, Constants, Slot, Tally, Target, Whoami};
+use ipvs_sampler_common::{Cell, Constants, Object, Slot, Tally, Target, Whoami};
 
 use super::{
-    Options, Probe, Reason, Unavailable,
+    Maps, Probe, ProbeOrder, Reason, Unavailable,
     arrivals::ArrivalLog,
     btf,
-    learner::Chunks,
+    learner::Lesson,
     live::{self, Live},
-    mapped::Mapped,
+    map::{mapped, missing, set, take},
+    pool::Pool,
+    program,
+    records::Records,
     refusal::{self, broken},
 };
 use crate::{
     heap,
-    model::DumpCheck,
     source::{
         cgroup,
-        kernel::{self, PROBES},
+        kernel::{self, PROBES, SERVICE_PROBES},
     },
 };
 
@@ -35,7 +37,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ipvs-sa
 /// The program that says who we are; all others are [`PROBES`].
 const WHOAMI_PROGRAM: &str = "whoami";
 
-pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
+pub(super) fn start(options: &ProbeOrder) -> Result<Probe, Unavailable> {
     embedded()?;
     if !kernel::has_ipvs() {
         return Err(if fs::exists("/proc/thread-self").unwrap_or(false) {
@@ -75,43 +77,58 @@ pub(super) fn start(options: &Options) -> Result<Probe, Unavailable> {
         reserved: 0,
     };
     set(&mut ebpf, "TARGET", target)?;
-    let target = mapped::<Target>(&ebpf, "TARGET", 1)?;
-    for (program, _) in PROBES {
-        kprobe(&mut ebpf, program)?
+    for (name, _) in PROBES {
+        program::kprobe(&mut ebpf, name)?
             .load()
             .map_err(|error| refusal::load(&error))?;
     }
-    let free_slots = free_slots(&mut ebpf, slots)?;
-    let entries = slots as usize;
+    let pool = Pool {
+        free: free_slots(&mut ebpf, slots)?,
+        taken: take(&mut ebpf, "SLOT_OF", HashMap::try_from)?,
+    };
+    let fills = take(&mut ebpf, "FILLS", RingBuf::try_from)?;
     let mut probe = Probe {
-        records: take(&mut ebpf, "RECORDS", RingBuf::try_from)?,
-        fills: take(&mut ebpf, "FILLS", RingBuf::try_from)?,
-        free_slots,
-        target,
-        process: whoami.process,
-        cells: mapped::<Cell>(&ebpf, "CELLS", cpus * entries)?,
-        tallies: mapped::<Tally>(&ebpf, "TALLIES", cpus)?,
-        muted: mapped::<u64>(&ebpf, "MUTED", entries)?,
+        records: Records::new(take(&mut ebpf, "RECORDS", RingBuf::try_from)?),
+        lesson: Lesson::new(fills, whoami.process),
+        pool,
+        maps: maps(&ebpf, cpus, slots)?,
         arrivals: ArrivalLog::new(&ebpf, cpus, options.arrivals)?,
-        cpus,
-        slots,
-        objects: vec![0; entries],
-        learner: Chunks::default(),
-        dump_seen: mapped::<u64>(&ebpf, "DUMP_SEEN", 1)?,
-        seen_before: 0,
-        check: DumpCheck::default(),
-        received: 0,
         live: Err(Reason::NeedsEvents.into()),
         log,
         ebpf,
     };
-    for (program, function) in PROBES {
-        kprobe(&mut probe.ebpf, program)?
+    for (name, function) in PROBES {
+        program::kprobe(&mut probe.ebpf, name)?
             .attach(function, 0)
             .map_err(|error| refusal::attach(function, &error))?;
     }
-    probe.live = known.and_then(|known| Live::start(&mut probe.ebpf, known, cpus, slots));
+    probe.live = attach_to_services(&mut probe.ebpf)
+        .and(known)
+        .and_then(|known| Live::start(&mut probe.ebpf, known, cpus, slots));
     Ok(probe)
+}
+
+/// Services are not needed to count; without them, which life of a service counts is a guess, and nothing can
+/// be read live.
+fn attach_to_services(ebpf: &mut Ebpf) -> Result<(), Unavailable> {
+    for (name, functions) in SERVICE_PROBES {
+        program::load_and_attach(ebpf, name, functions)?;
+    }
+    Ok(())
+}
+
+fn maps(ebpf: &Ebpf, cpus: usize, slots: u32) -> Result<Maps, Unavailable> {
+    let entries = slots as usize;
+    Ok(Maps {
+        cpus,
+        slots,
+        target: mapped::<Target>(ebpf, "TARGET", 1)?,
+        cells: mapped::<Cell>(ebpf, "CELLS", cpus * entries)?,
+        tallies: mapped::<Tally>(ebpf, "TALLIES", cpus)?,
+        muted: mapped::<u64>(ebpf, "MUTED", entries)?,
+        objects: mapped::<Object>(ebpf, "OBJECTS", entries)?,
+        dump_seen: mapped::<u64>(ebpf, "DUMP_SEEN", 1)?,
+    })
 }
 
 /// Whether there is an object at all.
@@ -141,7 +158,7 @@ fn constants(image: &[u8], cpus: usize) -> Result<Constants, Unavailable> {
 
 /// Loads the maps. `further` is how many entries others are to have.
 pub(super) fn load_object(
-    options: &Options,
+    options: &ProbeOrder,
     slots: u32,
     constants: &Constants,
     further: &[(&'static str, u32)],
@@ -195,18 +212,6 @@ fn whoami(ebpf: &mut Ebpf) -> Result<Whoami, Unavailable> {
     answer.get(&0, 0).map_err(|error| broken(&error))
 }
 
-/// Writes the one entry of a map.
-pub(super) fn set<T: Pod>(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    value: T,
-) -> Result<(), Unavailable> {
-    let map = ebpf.map_mut(name).ok_or_else(|| missing(name))?;
-    Array::<_, T>::try_from(map)
-        .and_then(|mut array| array.set(0, value, 0))
-        .map_err(|error| broken(&error))
-}
-
 fn free_slots(ebpf: &mut Ebpf, slots: u32) -> Result<Stack<MapData, Slot>, Unavailable> {
     let mut free: Stack<_, Slot> = take(ebpf, "FREE_SLOTS", Stack::try_from)?;
     // The last one pushed is taken first: low numbers keep the used cells together.
@@ -214,54 +219,4 @@ fn free_slots(ebpf: &mut Ebpf, slots: u32) -> Result<Stack<MapData, Slot>, Unava
         free.push(slot, 0).map_err(|error| broken(&error))?;
     }
     Ok(free)
-}
-
-fn take<T>(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    convert: impl FnOnce(Map) -> Result<T, MapError>,
-) -> Result<T, Unavailable> {
-    convert(ebpf.take_map(name).ok_or_else(|| missing(name))?).map_err(|error| broken(&error))
-}
-
-pub(super) fn mapped<T>(
-    ebpf: &Ebpf,
-    name: &'static str,
-    entries: usize,
-) -> Result<Mapped, Unavailable> {
-    let Some(Map::Array(data)) = ebpf.map(name) else {
-        return Err(missing(name));
-    };
-    Mapped::new(data.fd(), entries * size_of::<T>() / size_of::<u64>())
-        .map_err(|error| broken(&error))
-}
-
-pub(super) fn kprobe<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &'static str,
-) -> Result<&'a mut KProbe, Unavailable> {
-    ebpf.program_mut(name)
-        .ok_or_else(|| missing(name))?
-        .try_into()
-        .map_err(|error: ProgramError| broken(&error))
-}
-
-/// Attaches a program to the first of `functions` that this kernel has.
-pub(super) fn attach_first(
-    ebpf: &mut Ebpf,
-    program: &'static str,
-    functions: &[&str],
-) -> Result<(), Unavailable> {
-    let mut refusal = missing(program);
-    for function in functions {
-        match kprobe(ebpf, program)?.attach(*function, 0) {
-            Ok(_) => return Ok(()),
-            Err(error) => refusal = refusal::attach(function, &error),
-        }
-    }
-    Err(refusal)
-}
-
-pub(super) fn missing(name: &str) -> Unavailable {
-    Unavailable::with_detail(Reason::IncompleteObject, &format!("{name} is missing"))
 }

@@ -43,6 +43,16 @@ impl Mapped {
         unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.words) }
     }
 
+    /// How many integers there are.
+    pub(super) fn len(&self) -> usize {
+        self.words
+    }
+
+    /// As many integers as asked for from `first` on, each loaded by itself.
+    pub(super) fn read<const N: usize>(&self, first: usize) -> [u64; N] {
+        std::array::from_fn(|index| self.get(first + index))
+    }
+
     /// The integer at `index`, 0 outside the array. What its writer had written before is seen by
     /// what is read after.
     pub(super) fn get(&self, index: usize) -> u64 {

@@ -4,26 +4,11 @@ use std::{error::Error, io};
 
 use aya::{maps::MapError, programs::ProgramError, sys::is_map_supported};
 
-use super::{Reason, Unavailable};
 use crate::source::{
-    conditions::{Capability, Conditions},
+    conditions,
+    feed::{Capability, Conditions, Reason, Unavailable, scrub},
     kernel,
 };
-
-/// What most likely keeps attached probes from firing, or from reading memory: a switch that says so, or else
-/// what was `observed`.
-#[must_use]
-pub fn cause_of(observed: Reason, conditions: &Conditions) -> Reason {
-    if conditions.locked_down() {
-        Reason::LockedDown
-    } else if conditions.ftrace_is_off() {
-        Reason::FtraceOff
-    } else if conditions.kprobes_are_off() {
-        Reason::KprobesOff
-    } else {
-        observed
-    }
-}
 
 /// An error that has no explanation but its own words.
 pub(super) fn broken(error: &(dyn Error + 'static)) -> Unavailable {
@@ -67,7 +52,7 @@ pub(super) fn attach(function: &str, error: &(dyn Error + 'static)) -> Unavailab
 
 fn explain_here(attempt: Attempt, answer: &Answer) -> Unavailable {
     let around = Around {
-        conditions: Conditions::now(),
+        conditions: conditions::now(),
         ipvs: kernel::has_ipvs(),
         // The smallest map there is: when that is taken, it is the size that is not.
         takes_maps: is_map_supported(aya::maps::MapType::Array).unwrap_or(false),
@@ -179,38 +164,10 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// The text with each number made unreadable that may be a kernel address: what is said here leaves
-/// the machine.
-pub(super) fn scrub(text: &str) -> String {
-    let mut scrubbed = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(begin) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
-        let (before, from) = rest.split_at(begin);
-        let length = from
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(from.len());
-        let (word, after) = from.split_at(length);
-        scrubbed.push_str(before);
-        scrubbed.push_str(if is_address(word) { "ADDRESS" } else { word });
-        rest = after;
-    }
-    scrubbed.push_str(rest);
-    scrubbed
-}
-
-/// More than 32 bits after `0x`, or as the kernel prints pointers: 16 digits.
-fn is_address(word: &str) -> bool {
-    let (digits, least) = match word.strip_prefix("0x") {
-        Some(digits) => (digits, 9),
-        None => (word, 16),
-    };
-    digits.len() >= least && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Around, Attempt, cause_of, explain, scrub};
-    use crate::source::{conditions::Conditions, probe::Reason};
+    use super::{Answer, Around, Attempt, explain};
+    use crate::source::feed::{Conditions, Reason};
 
     const ALL: u64 = u64::MAX;
     const BPF_ONLY: u64 = 1 << 38 | 1 << 39;
@@ -287,28 +244,5 @@ mod tests {
             let reason = explain(attempt, &answer(errno, log), around);
             assert_eq!(reason, expected, "{attempt:?} {errno} {log}");
         }
-    }
-
-    #[test]
-    fn a_switch_explains_why_nothing_fires() {
-        let mut conditions = Conditions::default();
-        let cause = |conditions: &Conditions| cause_of(Reason::NotFiring, conditions);
-        assert_eq!(cause(&conditions), Reason::NotFiring);
-        conditions.set("kprobes_enabled", "0\n");
-        assert_eq!(cause(&conditions), Reason::KprobesOff);
-        conditions.set("ftrace_enabled", "0\n");
-        assert_eq!(cause(&conditions), Reason::FtraceOff);
-        conditions.set("lockdown", "none integrity [confidentiality]\n");
-        assert_eq!(cause(&conditions), Reason::LockedDown);
-    }
-
-    #[test]
-    fn addresses_are_made_unreadable_and_nothing_else() {
-        let text = "18: (18) r1 = 0xffff888003a51200 ; R0_w=map_value(map=CELLS,ks=4,vs=16)\n\
-                    R2=0xdeadbeef ffffffffc0a0b1c0 t [ip_vs] id=4294967296 cafe";
-        let expected = "18: (18) r1 = ADDRESS ; R0_w=map_value(map=CELLS,ks=4,vs=16)\n\
-                        R2=0xdeadbeef ADDRESS t [ip_vs] id=4294967296 cafe";
-        assert_eq!(scrub(text), expected);
-        assert_eq!(scrub(""), "");
     }
 }

@@ -2,17 +2,10 @@
 
 use ipvs_sampler_common::{Arrival, Cell, Object, Reading, Slot, Tally};
 
-use super::{Options, Reason, Unavailable};
-use crate::source::cgroup::Headroom;
-
-/// How many services and destinations the probe is to have room for.
-#[derive(Clone, Copy, Debug)]
-pub struct Room {
-    /// Where memory allows.
-    pub wanted: u32,
-    /// Where it does not.
-    pub least: u32,
-}
+use crate::source::{
+    cgroup::Headroom,
+    feed::{ProbeOrder, Reason, Room, Unavailable},
+};
 
 /// What the program itself needs for a moment while it loads a probe: the BTF of the kernel image, read and
 /// taken apart, and the verifier's own memory. Measured: at most 20 MB are resident then, of which 5 MB were
@@ -38,7 +31,7 @@ impl Room {
     /// As much of it as fits.
     pub(super) fn fit(
         self,
-        options: &Options,
+        options: &ProbeOrder,
         cpus: u64,
         headroom: Option<Headroom>,
     ) -> Result<Self, Unavailable> {
@@ -69,7 +62,7 @@ impl Room {
 }
 
 /// What the maps of a probe with so many slots take, roughly.
-fn bytes(options: &Options, slots: u32, cpus: u64) -> u64 {
+fn bytes(options: &ProbeOrder, slots: u32, cpus: u64) -> u64 {
     let size = |bytes: usize| bytes as u64;
     let per_slot = cpus * size(size_of::<Cell>())
         + size(size_of::<Reading>())
@@ -86,10 +79,13 @@ fn bytes(options: &Options, slots: u32, cpus: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOADING, Options, Room, bytes};
-    use crate::source::{cgroup::Headroom, probe::Reason};
+    use super::{LOADING, bytes};
+    use crate::source::{
+        cgroup::Headroom,
+        feed::{ProbeOrder, Reason, Room},
+    };
 
-    const OPTIONS: Options = Options {
+    const OPTIONS: ProbeOrder = ProbeOrder {
         resolution_ns: 0,
         ring_bytes: 4096,
         room: ROOM,

@@ -2,9 +2,13 @@
 //! for benchmarks, and for tests with more CPUs than there are. Needs root, and no IPVS.
 
 use aya::Ebpf;
-use ipvs_sampler_common::{COUNTERS, Constants, Layout, Object, ObjectKind, Reading, Slot};
+use ipvs_sampler_common::{COUNTERS, Constants, Layout, Object, ObjectKind, Slot};
 
-use super::{Options, Room, Unavailable, live, live::Live, load, mapped::Mapped, refusal};
+use super::{
+    OBJECT_WORDS, ProbeOrder, Unavailable, live::Live, load, map::mapped, mapped::Mapped, program,
+    refusal,
+};
+use crate::{model::ReadTable, source::feed::Room};
 
 const LOCATE: &str = "locate_synthetic";
 
@@ -36,6 +40,7 @@ const LAYOUT: Layout = Layout {
 pub struct Table {
     live: Live,
     memory: Mapped,
+    objects: Mapped,
     places: Places,
     ebpf: Ebpf,
 }
@@ -53,7 +58,7 @@ impl Table {
             cpus: cpus as usize,
         };
         let entries = places.bytes().div_ceil(ENTRY);
-        let options = Options {
+        let options = ProbeOrder {
             resolution_ns: 0,
             ring_bytes: 4096,
             room: Room {
@@ -70,16 +75,16 @@ impl Table {
         let room = [("SYNTHETIC", u32::try_from(entries).unwrap_or(u32::MAX))];
         let mut ebpf = load::load_object(&options, objects, &constants, &room)?;
         let base = locate(&mut ebpf)?;
-        let memory = load::mapped::<[u8; ENTRY]>(&ebpf, "SYNTHETIC", entries)?;
+        let memory = mapped::<[u8; ENTRY]>(&ebpf, "SYNTHETIC", entries)?;
         places.fill(&memory, base);
-        let known = load::mapped::<Object>(&ebpf, "OBJECTS", places.objects)?;
+        let known = mapped::<Object>(&ebpf, "OBJECTS", places.objects)?;
         for slot in 0..objects {
             let kind = if slot < services {
                 ObjectKind::SERVICE
             } else {
                 ObjectKind::DESTINATION
             };
-            let word = slot as usize * size_of::<Object>() / WORD;
+            let word = slot as usize * OBJECT_WORDS;
             known.set(word, base + (slot as usize * OBJECT) as u64);
             known.set(word + 1, u64::from(kind));
         }
@@ -91,6 +96,7 @@ impl Table {
         Ok(Self {
             live,
             memory,
+            objects: known,
             places,
             ebpf,
         })
@@ -120,24 +126,20 @@ impl Table {
     ///
     /// # Errors
     /// When the kernel does not run the program.
-    pub fn read(&mut self) -> Result<(), Unavailable> {
+    pub fn read(&mut self, into: &mut ReadTable) -> Result<(), Unavailable> {
         let end = self.objects();
-        self.live.read(&mut self.ebpf, end)
-    }
-
-    /// What the last [`Table::read`] read of a slot.
-    #[must_use]
-    pub fn reading(&self, slot: Slot) -> Option<Reading> {
-        self.live.reading(slot)
+        self.live.read(&mut self.ebpf, end)?;
+        self.live.copy(&self.objects, end, into);
+        Ok(())
     }
 }
 
 /// The address at which the memory begins.
 fn locate(ebpf: &mut Ebpf) -> Result<u64, Unavailable> {
-    let program = live::tracepoint(ebpf, LOCATE)?;
-    program.load().map_err(|error| refusal::load(&error))?;
-    live::run(program, [0; 3])?;
-    Ok(load::mapped::<u64>(ebpf, "PROGRESS", 1)?.get(0))
+    let locate = program::tracepoint(ebpf, LOCATE)?;
+    locate.load().map_err(|error| refusal::load(&error))?;
+    program::run(locate, [0; 3])?;
+    Ok(mapped::<u64>(ebpf, "PROGRESS", 1)?.get(0))
 }
 
 /// Where what lies in the memory, in bytes: objects, the offset of each CPU, and a stretch for each

@@ -4,10 +4,9 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
-use crate::{
-    events::Counts,
-    model::{Differences, Totals},
-};
+use ipvs_sampler_common::Tally;
+
+use super::{Differences, Totals};
 
 /// Longest time that the histograms tell apart from longer ones: a minute, in ns.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -83,11 +82,16 @@ impl fmt::Display for Mode {
 /// A distribution of times within one interval.
 pub struct Times(Histogram<u64>);
 
-impl Times {
-    fn new() -> Option<Self> {
-        Histogram::new_with_max(LONGEST_NS, 2).ok().map(Self)
+impl Default for Times {
+    fn default() -> Self {
+        match Histogram::new_with_max(LONGEST_NS, 2) {
+            Ok(histogram) => Self(histogram),
+            Err(_) => unreachable!("the bounds are constants that fit"),
+        }
     }
+}
 
+impl Times {
     /// Adds one time.
     pub fn record(&mut self, nanoseconds: u64) {
         self.0.saturating_record(nanoseconds);
@@ -103,6 +107,7 @@ impl Times {
 }
 
 /// Counts since the start, and times since the last report.
+#[derive(Default)]
 pub struct Health {
     /// Netlink dumps that succeeded.
     pub dumps: u64,
@@ -150,6 +155,29 @@ pub struct Summary {
     pub longest: u64,
 }
 
+/// What probes saw, since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// The programs' own counters.
+    pub tally: Tally,
+    /// Records taken from the ring buffer.
+    pub received: u64,
+    /// Connections that IPVS counted and no probe saw.
+    pub missed: u64,
+}
+
+impl Counts {
+    /// The sum, counter by counter.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            tally: self.tally.plus(other.tally),
+            received: self.received + other.received,
+            missed: self.missed + other.missed,
+        }
+    }
+}
+
 /// What the report needs from elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
@@ -170,24 +198,6 @@ pub struct Report<'a> {
 }
 
 impl Health {
-    /// Nothing done yet. `None` never happens: the histograms' bounds are constants that fit.
-    #[must_use]
-    pub fn new() -> Option<Self> {
-        Some(Self {
-            dumps: 0,
-            dump_failures: 0,
-            dump_repeats: 0,
-            ticks: 0,
-            ticks_missed: 0,
-            arrivals_lost: 0,
-            lines_dropped: 0,
-            dump_ns: Times::new()?,
-            late_ns: Times::new()?,
-            work_ns: Times::new()?,
-            ended: Ended::default(),
-        })
-    }
-
     /// Keeps the times of this interval, and begins the next one's.
     pub fn end_interval(&mut self) {
         self.ended = Ended {

@@ -1,12 +1,47 @@
-//! What was chosen on the command line, in the words of the model and of the schema.
+//! What was chosen on the command line, in the words of the engine and of the schema.
+
+use std::time::Duration;
 
 use crate::{
-    cli::{self, Fields, Host, Run, Tags},
+    cli::{self, Ebpf, Fields, Host, Live, Rates, Run, Tags},
+    engine::{Choices, ProbeUse},
     model::Selection,
     schema::{FieldSet, Netmask, TagStyle},
     sink::Target,
     source::namespace::Namespace,
 };
+
+/// What the engine is to know.
+pub(crate) fn choices(options: &Run) -> Choices {
+    Choices {
+        probe: match options.ebpf {
+            Ebpf::Off => ProbeUse::Off,
+            Ebpf::Auto => ProbeUse::Wanted,
+            Ebpf::Require => ProbeUse::Required,
+        },
+        live: options.live == Live::Auto,
+        kernel_rates: options.rates == Rates::Kernel,
+        extended: options.fields == Fields::Extended,
+        // Where only pages are asked for, no line is written.
+        rows: options.output.iter().any(Target::takes_lines),
+        resolution_ns: nanoseconds(options.resolution),
+        ring_bytes: options.ebpf_ring,
+        log: options.ebpf_log,
+        selection: selection(&options.selection),
+    }
+}
+
+/// As the kernel takes it.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What messages begin with when there may be several network namespaces.
+pub(crate) fn prefix(namespace: &Namespace) -> String {
+    namespace
+        .label()
+        .map_or_else(String::new, |label| format!("netns {label}: "))
+}
 
 /// What is asked for.
 pub(crate) fn selection(chosen: &cli::Selection) -> Selection {
@@ -17,14 +52,14 @@ pub(crate) fn selection(chosen: &cli::Selection) -> Selection {
 pub(crate) fn tag_style(
     tags: &Tags,
     further: Vec<(String, String)>,
-    namespace: &Namespace,
+    label: Option<&str>,
 ) -> TagStyle {
     TagStyle {
         netmask: match tags.netmask {
             cli::Netmask::Popcount => Netmask::Popcount,
             cli::Netmask::Prefix => Netmask::Prefix,
         },
-        netns: namespace.label().map(Into::into),
+        netns: label.map(Into::into),
         further,
     }
 }

@@ -1,36 +1,21 @@
 //! The events source's own books, across probes that come and go: what was seen, what was lost,
 //! and what IPVS counted that the probe did not see.
 
-use ipvs_sampler_common::{COUNTERS, Tally};
-
 use crate::{
-    model::Sight,
-    source::{kernel, namespace::Namespace, probe::Probe},
+    model::{Counts, Sight},
+    source::feed::{Counted, Feed, Totals},
 };
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Events {
+pub(super) struct Books {
     /// The current probe's.
     now: Counts,
     /// Those of all probes before it.
     before: Counts,
     missed: Missed,
     /// Whether the current probe sees anything.
-    pub sight: Sight,
-    /// Reused for a file of /proc.
-    text: String,
-}
-
-/// Sums since the start.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    /// The programs' own counters.
-    pub tally: Tally,
-    /// Records taken from the ring buffer.
-    pub received: u64,
-    /// Connections that IPVS counted and no probe saw.
-    pub missed: u64,
+    pub(super) sight: Sight,
 }
 
 /// Connections that IPVS counted and no probe saw, since the first probe of this IPVS.
@@ -60,31 +45,21 @@ impl Missed {
     }
 }
 
-impl Counts {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            tally: self.tally.plus(other.tally),
-            received: self.received + other.received,
-            missed: self.missed + other.missed,
-        }
-    }
-}
-
-impl Events {
+impl Books {
     /// A probe began to count. From the first one on, IPVS's own count is compared with.
-    pub fn probe_began(&mut self, probe: &Probe, namespace: &Namespace) {
+    pub(super) fn probe_began(&mut self, feed: &mut dyn Feed) {
         self.sight.restart();
-        self.now.tally = probe.tally();
+        self.update(feed.counted());
         let seen = self.seen();
         if self.missed.baseline.is_none()
-            && let Some(total) = self.scheduled_total(namespace)
+            && let Some(total) = scheduled_total(feed)
         {
             self.missed.begin(seen, total);
         }
     }
 
     /// The probe is gone; its counts stay.
-    pub fn probe_ended(&mut self) {
+    pub(super) fn probe_ended(&mut self) {
         let missed = self.now.missed;
         self.now.missed = 0;
         self.before = self.before.plus(self.now);
@@ -95,7 +70,7 @@ impl Events {
     }
 
     /// IPVS is gone, and its count with it.
-    pub fn ipvs_ended(&mut self) {
+    pub(super) fn ipvs_ended(&mut self) {
         self.probe_ended();
         self.before = self.totals();
         self.now = Counts::default();
@@ -103,60 +78,52 @@ impl Events {
     }
 
     /// Takes in the probe's counters; whether records of counts were lost since the last time.
-    pub fn update(&mut self, probe: &Probe) -> bool {
+    pub(super) fn update(&mut self, counted: Counted) -> bool {
         let lost = self.now.tally.lost;
-        self.now.tally = probe.tally();
-        self.now.received = probe.received();
+        self.now.tally = counted.tally;
+        self.now.received = counted.received;
         self.now.tally.lost > lost
     }
 
     /// Whether the current probe lost records of changes.
-    #[must_use]
-    pub fn lost_changes(&self) -> bool {
+    pub(super) fn lost_changes(&self) -> bool {
         self.now.tally.lost_changes > 0
     }
 
     /// Whether a connection found no slot, which needs a probe with more of them.
-    #[must_use]
-    pub fn no_slot_left(&self) -> bool {
+    pub(super) fn no_slot_left(&self) -> bool {
         self.now.tally.no_slot > 0
     }
 
     /// Compares with what IPVS itself counts, live, for the whole network namespace.
-    pub fn compare(&mut self, probe: &Probe, namespace: &Namespace) {
+    pub(super) fn compare(&mut self, feed: &mut dyn Feed) {
         // In this order, what happens in between is never a miss.
-        let Some(total) = self.scheduled_total(namespace) else {
+        let Some(total) = scheduled_total(feed) else {
             return;
         };
-        self.update(probe);
+        self.update(feed.counted());
         let seen = self.seen();
         self.now.missed = self.missed.compare(total, seen);
-        if let Some(later) = self.scheduled_total(namespace) {
+        if let Some(later) = scheduled_total(feed) {
             self.sight.count(total, seen, later);
         }
     }
 
     /// Sums over all probes.
-    #[must_use]
-    pub fn totals(&self) -> Counts {
+    pub(super) fn totals(&self) -> Counts {
         self.before.plus(self.now)
-    }
-
-    /// What IPVS itself has counted in the network namespace; `None` when it does not say.
-    pub fn kernel_totals(&mut self, namespace: &Namespace) -> Option<[u64; COUNTERS]> {
-        let read = namespace.within(|| kernel::totals(&mut self.text));
-        read.ok()?.ok()
-    }
-
-    fn scheduled_total(&mut self, namespace: &Namespace) -> Option<u64> {
-        let [connections, ..] = self.kernel_totals(namespace)?;
-        Some(connections)
     }
 
     fn seen(&self) -> u64 {
         let tally = self.totals().tally;
         tally.counted + tally.no_slot
     }
+}
+
+/// What IPVS itself has counted in the network namespace; `None` when it does not say.
+fn scheduled_total(feed: &mut dyn Feed) -> Option<u64> {
+    let [connections, ..] = feed.totals(Totals::Live)?;
+    Some(connections)
 }
 
 fn signed(count: u64) -> i64 {

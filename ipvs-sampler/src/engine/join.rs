@@ -1,0 +1,207 @@
+//! A dump is made, and joined with what the probe counts.
+
+use super::{
+    Sampler,
+    ladder::NOT_LOADED,
+    sample::{Departed, Sample},
+};
+use crate::{
+    clock::Moment,
+    failure::Failure,
+    model::{Around, Mode, Occasion, slots_end},
+    source::feed::{DumpError, Dumped, NoDump, Order, Slots},
+};
+
+/// When and how dumps were made.
+pub(super) struct Dumps {
+    /// The end of the last one, also of one that failed.
+    pub(super) ended: Moment,
+    /// The end of the last one that succeeded, in ns since 1970.
+    pub(super) succeeded: Option<i64>,
+    /// Why the last one failed, where it did.
+    failure: Option<String>,
+    /// The number of IPVS's family in the last one.
+    pub(super) family: Option<u16>,
+    /// What else is known of the last one that succeeded.
+    pub(super) last: Dumped,
+    /// Something was zeroed since the last one began.
+    pub(super) zeroed: bool,
+}
+
+impl Dumps {
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            ended: now,
+            succeeded: None,
+            failure: None,
+            family: None,
+            last: Dumped::default(),
+            zeroed: false,
+        }
+    }
+}
+
+impl Sampler {
+    /// Dumps and joins. Whether it succeeded. Its moment is [`Dumps::ended`].
+    pub(super) fn dump(&mut self) -> Result<bool, Failure> {
+        let began = self.feed.now();
+        self.dumps.zeroed = false;
+        let result = self.feed.dump(&mut self.known.spare);
+        self.dumps.ended = self.feed.now();
+        let dumped = match result {
+            Ok(dumped) => dumped,
+            Err(NoDump::Nowhere) => return Ok(false),
+            Err(NoDump::Failed(DumpError::NotLoaded)) => {
+                self.wait(NOT_LOADED);
+                return Ok(false);
+            }
+            Err(NoDump::Failed(error @ DumpError::NotPermitted)) => return Err(error.into()),
+            Err(NoDump::Failed(error)) => {
+                self.dump_failed(error.to_string());
+                return Ok(false);
+            }
+        };
+        if self.dumps.failure.take().is_some() {
+            log::info!("{}netlink dump succeeded again", self.prefix);
+        }
+        self.known.floors.take_in(&self.known.spare);
+        let ended = self.dumps.ended;
+        self.dumps.succeeded = Some(ended.wall);
+        self.dumps.family = dumped.family;
+        self.dumps.last = dumped;
+        self.health.dumps += 1;
+        self.health.dump_ns.record(ended.since(&began));
+        self.health.dump_repeats += self.known.spare.repeated;
+        self.join();
+        Ok(true)
+    }
+
+    fn dump_failed(&mut self, error: String) {
+        self.health.dump_failures += 1;
+        if self.dumps.failure.as_ref() != Some(&error) {
+            log::warn!("{}netlink dump failed: {error}", self.prefix);
+            self.dumps.failure = Some(error);
+        }
+    }
+
+    /// Puts the new dump in place of the last one, and the probe's counts to its names.
+    fn join(&mut self) {
+        if self.ladder.running().is_some() {
+            self.drain();
+            self.feed.connections(Slots::All, &mut self.memory.counts);
+            let ledger = &mut self.known.ledger;
+            ledger.take_all(&self.memory.counts, Occasion::Dump);
+            self.apply_changes();
+            if *self.ladder.mode() != Mode::Live && self.choices.rows {
+                self.keep_departed();
+            }
+            self.feed.objects(&mut self.memory.slots);
+            let ledger = &mut self.known.ledger;
+            ledger.inherit(&mut self.known.spare, &self.known.snapshot);
+            let untold = ledger.adopt(&self.known.spare, &self.memory.slots);
+            self.books.sight.dumped(untold);
+        }
+        std::mem::swap(&mut self.known.snapshot, &mut self.known.spare);
+        self.select();
+    }
+
+    /// Takes all records out of the ring; whether records of counts were lost.
+    pub(super) fn drain(&mut self) -> bool {
+        self.memory.changes.clear();
+        let counted = self.feed.drain(&mut self.memory.changes);
+        self.books.update(counted)
+    }
+
+    pub(super) fn apply_changes(&mut self) {
+        let changes = &self.memory.changes;
+        self.dumps.zeroed |= !changes.zeroed.is_empty();
+        if changes.zeroings > 0 {
+            self.tick.zeroed = true;
+            self.known.floors.clear();
+            self.books.sight.zeroing_reported();
+        }
+        for &slot in &changes.zeroed {
+            self.known.ledger.zero(slot);
+        }
+        for &slot in &changes.retired {
+            self.known.ledger.retire(slot);
+        }
+    }
+
+    /// Destinations that are gone have a last word: the next dump will not have them. It is
+    /// stamped just before the tick, at which a new destination of that name may have its first.
+    fn keep_departed(&mut self) {
+        let mut departed = std::mem::take(&mut self.tick.departed);
+        self.known.ledger.departed(&mut self.tick.places);
+        let wall = self.dumps.ended.wall - 1;
+        let window_ns = self.dumps.ended.since(&self.window_began);
+        Sample::within(self, window_ns).places(&self.tick.places, |service, destination| {
+            departed.push(Departed {
+                service: *service,
+                destination: *destination,
+                wall,
+            });
+        });
+        self.tick.departed = departed;
+    }
+
+    /// Decides what is asked for of the snapshot, and tells the probe what nobody asks for.
+    pub(super) fn select(&mut self) {
+        self.known.selection.apply(&self.known.snapshot);
+        if self.ladder.running().is_none() {
+            return;
+        }
+        self.muting
+            .decide(&self.known.snapshot, &self.known.selection);
+        if self.muting.changes().is_empty() {
+            return;
+        }
+        self.feed.tell(Order::Mute(self.muting.changes()));
+        let unmuted = self.muting.unmuted();
+        self.feed
+            .connections(Slots::Of(unmuted), &mut self.memory.counts);
+        for (&slot, &counted) in unmuted.iter().zip(&self.memory.counts) {
+            self.known.ledger.catch_up(slot, counted);
+        }
+    }
+
+    /// Compares events with live counters. The ledger has the events of the tick before.
+    pub(super) fn cross_check(&mut self, now: &Moment) {
+        if *self.ladder.mode() != Mode::Live {
+            return;
+        }
+        let end = slots_end(&self.known.snapshot);
+        let read = self.feed.readings(end, self.known.readings.aside());
+        if let Err(unavailable) = read {
+            self.ladder.set_live(Err(unavailable));
+            return self.settle_mode();
+        }
+        self.feed.connections(Slots::All, &mut self.memory.counts);
+        let known = &mut self.known;
+        let readings = known.readings.set_aside();
+        let counts = &self.memory.counts;
+        let events = |slot| Around {
+            before: known.ledger.counted(slot),
+            after: counts.get(slot as usize).copied().unwrap_or(0),
+        };
+        known.crosscheck.observe(
+            &known.snapshot,
+            u64::try_from(now.monotonic).unwrap_or(0),
+            |slot| readings.get(slot).copied(),
+            events,
+        );
+    }
+
+    /// Compares the dump just made with readings and events after it.
+    pub(super) fn compare_dump(&mut self) {
+        self.feed.connections(Slots::All, &mut self.memory.counts);
+        let known = &mut self.known;
+        let readings = known.readings.set_aside();
+        let counts = &self.memory.counts;
+        known.crosscheck.compare_dump(
+            &known.snapshot,
+            |slot| readings.get(slot).copied(),
+            |slot| counts.get(slot as usize).copied().unwrap_or(0),
+        );
+    }
+}

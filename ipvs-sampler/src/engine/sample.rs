@@ -1,0 +1,208 @@
+//! What one tick has to say: rows that borrow what is known, for whoever publishes them.
+
+use super::{
+    Sampler,
+    known::{Known, Rates},
+};
+use crate::{
+    model::{Destination, Health, Mode, Report, Service},
+    schema::{DestinationRow, Interval, ServiceRow},
+};
+
+/// Which rows a tick has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// None.
+    #[default]
+    None,
+    /// The complete snapshot.
+    All,
+    /// What has anything new to say, read live.
+    Changed,
+    /// The destinations that were scheduled to.
+    Scheduled,
+}
+
+/// One service or destination at a moment.
+pub struct Row<'a> {
+    /// Which, and its numbers.
+    pub entry: Entry<'a>,
+    /// In ns since 1970.
+    pub wall: i64,
+    /// Nothing but connections is newer than the last dump.
+    pub scheduled_only: bool,
+}
+
+/// See [`Row`].
+pub enum Entry<'a> {
+    /// A service.
+    Service(ServiceRow<'a>),
+    /// A destination.
+    Destination(DestinationRow<'a>),
+}
+
+/// A destination that ended its life within a tick: the next dump will not have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Departed {
+    pub(super) service: Service,
+    pub(super) destination: Destination,
+    pub(super) wall: i64,
+}
+
+/// A tick's rows, and how the sampler is doing.
+pub struct Sample<'a> {
+    sampler: &'a Sampler,
+    known: &'a Known,
+    rates: Rates,
+}
+
+impl<'a> Sample<'a> {
+    pub(super) fn of(sampler: &'a Sampler) -> Self {
+        Self {
+            known: &sampler.known,
+            rates: sampler.rates(),
+            sampler,
+        }
+    }
+
+    /// As if the window had been so long.
+    pub(super) fn within(sampler: &'a Sampler, window_ns: u64) -> Self {
+        Self {
+            rates: sampler.rates_of(window_ns),
+            ..Self::of(sampler)
+        }
+    }
+
+    /// The moment of the tick, in ns since 1970.
+    #[must_use]
+    pub fn wall(&self) -> i64 {
+        self.sampler.tick.now.wall
+    }
+
+    /// The end of the last dump that succeeded, in ns since 1970, while there is anything to look at.
+    #[must_use]
+    pub fn snapshot_wall(&self) -> Option<i64> {
+        let waiting = matches!(self.sampler.ladder.mode(), Mode::Waiting(_));
+        self.sampler.dumps.succeeded.filter(|_| !waiting)
+    }
+
+    /// How the sampler is doing: counts, and times.
+    #[must_use]
+    pub fn status(&self) -> (&'a Health, Report<'a>) {
+        (&self.sampler.health, self.sampler.report())
+    }
+
+    /// The rows that are due at this tick.
+    pub fn due(&self, mut visit: impl FnMut(&Row<'_>)) {
+        for departed in &self.sampler.tick.departed {
+            visit(&Row {
+                entry: Entry::Destination(DestinationRow::new(
+                    &departed.service,
+                    &departed.destination,
+                )),
+                wall: departed.wall,
+                scheduled_only: true,
+            });
+        }
+        match self.sampler.tick.rows {
+            Rows::None => {}
+            Rows::All => self.walk(|_| true, self.sampler.choices.extended, &mut visit),
+            Rows::Changed => self.walk(|slot| self.known.readings.changed(slot), false, &mut visit),
+            Rows::Scheduled => {
+                self.places(&self.sampler.tick.places, |service, destination| {
+                    visit(&Row {
+                        entry: Entry::Destination(DestinationRow::new(service, destination)),
+                        wall: self.wall(),
+                        scheduled_only: true,
+                    });
+                });
+            }
+        }
+    }
+
+    /// All rows, whatever is due; but not those of objects that were deleted since the last dump: what that
+    /// dump said of them would be a step back.
+    pub fn all(&self, mut visit: impl FnMut(&Row<'_>)) {
+        let live = *self.sampler.ladder.mode() == Mode::Live;
+        let lives = |slot: Option<_>| !live || slot.is_none() || self.known.readings.has(slot);
+        self.walk(lives, false, &mut visit);
+    }
+
+    /// In the order of their keys, each as live as it is known. `extended`: with what an interval knows.
+    fn walk(
+        &self,
+        wanted: impl Fn(Option<u32>) -> bool,
+        extended: bool,
+        visit: &mut impl FnMut(&Row<'_>),
+    ) {
+        let Known {
+            snapshot,
+            selection,
+            ..
+        } = self.known;
+        let wall = self.wall();
+        for (index, (service, destinations)) in snapshot.iter().enumerate() {
+            if selection.service(index) && wanted(service.slot) {
+                let fresh = self.known.service(index, service, self.rates);
+                let interval = if extended {
+                    self.known.service_interval(index, service)
+                } else {
+                    Interval::default()
+                };
+                visit(&Row {
+                    entry: Entry::Service(ServiceRow {
+                        service: &fresh,
+                        interval,
+                    }),
+                    wall,
+                    scheduled_only: false,
+                });
+            }
+            for destination in selection.of(service, destinations) {
+                if !wanted(destination.slot) {
+                    continue;
+                }
+                let fresh = self.known.destination(service, destination, self.rates);
+                let interval = if extended {
+                    self.known.destination_interval(destination)
+                } else {
+                    Interval::default()
+                };
+                visit(&Row {
+                    entry: Entry::Destination(DestinationRow {
+                        service,
+                        destination: &fresh,
+                        interval,
+                    }),
+                    wall,
+                    scheduled_only: false,
+                });
+            }
+        }
+    }
+
+    /// The destinations at these places (index of the service, index of the destination) that are asked for.
+    pub(super) fn places(
+        &self,
+        places: &[(usize, usize)],
+        mut visit: impl FnMut(&Service, &Destination),
+    ) {
+        let Known {
+            snapshot,
+            selection,
+            ..
+        } = self.known;
+        for &(service, index) in places {
+            let (Some(service), Some(destination)) = (
+                snapshot.services.get(service),
+                snapshot.destinations.get(index),
+            ) else {
+                continue;
+            };
+            if selection.destination(index) {
+                let fresh = self.known.destination(service, destination, self.rates);
+                visit(service, &fresh);
+            }
+        }
+    }
+}
