@@ -178,8 +178,7 @@ impl Sampler {
         }
         self.known.ledger.restart(slots, &mut self.known.snapshot);
         self.books.probe_began(&mut *self.feed);
-        self.known.forget_slots();
-        self.muting.forget();
+        self.forget_slots();
     }
 
     /// No probe could be started.
@@ -266,8 +265,7 @@ impl Sampler {
         );
         self.known.ledger.clear();
         self.known.snapshot.forget_slots();
-        self.known.forget_slots();
-        self.muting.forget();
+        self.forget_slots();
     }
 
     /// Holds what is read live against the dump just made. A difference may be a change that came
@@ -335,11 +333,11 @@ impl Sampler {
 
     /// Notes what is published, where netlink is behind it: a source is about to be lost.
     fn keep_floors(&mut self) {
-        // What was read before a zeroing is no floor for what comes after.
-        if self.tick.zeroed || self.books.lost_changes() {
+        if self.books.lost_changes() {
             self.known.floors.clear();
         } else if matches!(self.ladder.mode(), Mode::Live | Mode::Events(_)) {
-            self.known.keep_floors();
+            self.known.keep_floors(self.tick.dumped);
+            self.tick.zeroed.reach(&mut self.known.floors);
         }
     }
 
@@ -357,8 +355,14 @@ impl Sampler {
         self.feed.stop_probe();
         self.books.ipvs_ended();
         self.known.ledger.clear();
+        self.forget_slots();
+    }
+
+    /// Slots have another meaning from now on.
+    fn forget_slots(&mut self) {
         self.known.forget_slots();
         self.muting.forget();
+        self.memory.changes.clear();
     }
 
     /// Goes where the chosen network namespace leads now.

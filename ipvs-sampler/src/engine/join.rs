@@ -9,7 +9,7 @@ use crate::{
     clock::Moment,
     failure::Failure,
     model::{Around, Mode, Occasion, slots_end},
-    source::feed::{DumpError, Dumped, NoDump, Order, Slots},
+    source::feed::{Changes, DumpError, Dumped, NoDump, Order, Slots},
 };
 
 /// When and how dumps were made.
@@ -46,6 +46,8 @@ impl Sampler {
     pub(super) fn dump(&mut self) -> Result<bool, Failure> {
         let began = self.feed.now();
         self.dumps.zeroed = false;
+        self.tick.dumped = true;
+        self.known.ledger.dump_begins();
         let result = self.feed.dump(&mut self.known.spare);
         self.dumps.ended = self.feed.now();
         let dumped = match result {
@@ -87,11 +89,7 @@ impl Sampler {
     /// Puts the new dump in place of the last one, and the probe's counts to its names.
     fn join(&mut self) {
         if self.ladder.running().is_some() {
-            self.drain();
-            self.feed.connections(Slots::All, &mut self.memory.counts);
-            let ledger = &mut self.known.ledger;
-            ledger.take_all(&self.memory.counts, Occasion::Dump);
-            self.apply_changes();
+            self.count(Occasion::Dump);
             if *self.ladder.mode() != Mode::Live && self.choices.rows {
                 self.keep_departed();
             }
@@ -105,27 +103,59 @@ impl Sampler {
         self.select();
     }
 
-    /// Takes all records out of the ring; whether records of counts were lost.
-    pub(super) fn drain(&mut self) -> bool {
-        self.memory.changes.clear();
-        let counted = self.feed.drain(&mut self.memory.changes);
-        self.books.update(counted)
-    }
-
-    pub(super) fn apply_changes(&mut self) {
-        let changes = &self.memory.changes;
-        self.dumps.zeroed |= !changes.zeroed.is_empty();
-        if changes.zeroings > 0 {
-            self.tick.zeroed = true;
-            self.known.floors.clear();
-            self.books.sight.zeroing_reported();
+    /// Takes in what records say, and what slots have counted.
+    ///
+    /// Counts are read after the records: a record of an end has all of its life before it. But what was zeroed
+    /// while they were read would be published once more, so the ring is emptied again. Zeroings that came
+    /// meanwhile are taken in at once, all else the next time.
+    pub(super) fn count(&mut self, occasion: Occasion) {
+        let lost = self.drain();
+        let Changes {
+            active, retired, ..
+        } = &self.memory.changes;
+        let (active, retired) = (active.len(), retired.len());
+        let ledger = &mut self.known.ledger;
+        for slot in self.memory.changes.active.drain(..active) {
+            ledger.watch(slot);
         }
-        for &slot in &changes.zeroed {
-            self.known.ledger.zero(slot);
+        if lost || occasion == Occasion::Dump {
+            // Any slot may have counted.
+            self.feed.connections(Slots::All, &mut self.memory.counts);
+            ledger.take_all(&self.memory.counts, occasion);
+        } else {
+            let watched = Slots::Of(ledger.watched());
+            self.feed.connections(watched, &mut self.memory.counts);
+            ledger.take_watched(&self.memory.counts);
         }
-        for &slot in &changes.retired {
+        self.memory.lost = self.drain();
+        self.take_zeroings();
+        for slot in self.memory.changes.retired.drain(..retired) {
             self.known.ledger.retire(slot);
         }
+    }
+
+    /// Takes all records out of the ring; whether records of counts were lost.
+    fn drain(&mut self) -> bool {
+        let counted = self.feed.drain(&mut self.memory.changes);
+        let lost = std::mem::take(&mut self.memory.lost);
+        self.books.update(counted) || lost
+    }
+
+    fn take_zeroings(&mut self) {
+        let changes = &mut self.memory.changes;
+        if !changes.has_zeroings() {
+            return;
+        }
+        self.dumps.zeroed |= !changes.zeroed.is_empty();
+        self.tick.zeroed.add(changes, &self.known.snapshot);
+        self.tick.zeroed.reach(&mut self.known.floors);
+        self.books.sight.zeroing_reported();
+        self.feed
+            .connections(Slots::Of(&changes.zeroed), &mut self.memory.counts);
+        for (slot, &counted) in changes.zeroed.drain(..).zip(&self.memory.counts) {
+            self.known.ledger.zero(slot, counted);
+        }
+        changes.zeroed_elsewhere = 0;
     }
 
     /// Destinations that are gone have a last word: the next dump will not have them. It is

@@ -92,9 +92,9 @@ impl Known {
         }
     }
 
-    /// Notes what is published, where netlink is behind it: a source is about to be lost. To be called after
-    /// a dump, with `spare` as the one before it.
-    pub(super) fn keep_floors(&mut self) {
+    /// Notes what is published, where netlink is behind it: a source is about to be lost. `dumped`: there
+    /// was a dump since that was published, and `spare` is the one before it.
+    pub(super) fn keep_floors(&mut self, dumped: bool) {
         let rates = Rates {
             window_ns: 0,
             kernel: false,
@@ -109,7 +109,9 @@ impl Known {
                 floors.note(service.key, key, &published.stats, &destination.stats);
             }
         }
-        floors.drop_set_back(&self.spare);
+        if dumped {
+            floors.drop_set_back(&self.spare);
+        }
         self.floors = floors;
     }
 

@@ -9,6 +9,9 @@ mod ladder;
 mod looks;
 mod muting;
 mod sample;
+#[cfg(test)]
+mod tests;
+mod zeroed;
 
 use ipvs_sampler_common::{COUNTERS, Slot};
 
@@ -16,7 +19,7 @@ use crate::{
     clock::{Due, Moment},
     failure::Failure,
     model::{Expired, Health, Mode, Occasion, Report, slots_end},
-    source::feed::{Changes, DumpError, Feed, NoDump, Order, Slots, Totals},
+    source::feed::{Changes, DumpError, Feed, NoDump, Order, Totals},
 };
 use books::Books;
 use join::Dumps;
@@ -24,6 +27,7 @@ use known::{Known, Rates};
 use ladder::{Again, Ladder, Start};
 use muting::Muting;
 use sample::{Departed, Rows};
+use zeroed::Zeroed;
 
 pub use choices::{Choices, ProbeUse};
 pub use climb::{CHECKS, LOOKS};
@@ -58,20 +62,23 @@ struct Tick {
     due: Due,
     /// How long after its deadline it began, in ns.
     late_ns: u64,
+    /// Whether there was a dump, or a try.
+    dumped: bool,
     /// Whether it has a complete snapshot.
     complete: bool,
     rows: Rows,
     /// For [`Rows::Scheduled`]: indices of the service and of the destination.
     places: Vec<(usize, usize)>,
     departed: Vec<Departed>,
-    /// Something was zeroed since the tick before.
-    zeroed: bool,
+    zeroed: Zeroed,
 }
 
 /// Room for answers. Reused.
 #[derive(Default)]
 struct Memory {
     changes: Changes,
+    /// Records of counts were lost since all was read.
+    lost: bool,
     counts: Vec<u64>,
     slots: Vec<Slot>,
     expired: Expired,
@@ -109,11 +116,12 @@ impl Sampler {
                 now,
                 due: Due::Interval,
                 late_ns: 0,
+                dumped: false,
                 complete: false,
                 rows: Rows::None,
                 places: Vec::new(),
                 departed: Vec::new(),
-                zeroed: false,
+                zeroed: Zeroed::default(),
             },
             memory: Memory::default(),
         };
@@ -154,12 +162,15 @@ impl Sampler {
         self.tick.due = due;
         self.tick.late_ns = u64::try_from(began.wall - deadline).unwrap_or(0);
         self.tick.departed.clear();
+        self.tick.dumped = false;
         if due == Due::Interval {
             self.follow_namespace();
             self.try_again()?;
             self.cross_check(&began);
         }
-        self.read_watched();
+        if self.ladder.running().is_some() {
+            self.count(Occasion::Tick);
+        }
         self.fetch_arrivals();
         // Where nothing had been zeroed before, nobody has seen yet that it is read from the right place.
         let zeroed = *self.ladder.mode() == Mode::Live && self.dumps.zeroed;
@@ -203,7 +214,7 @@ impl Sampler {
             complete,
             ..
         } = self.tick;
-        self.tick.zeroed = false;
+        self.tick.zeroed.clear();
         self.known.ledger.end_window(now.since(&self.window_began));
         self.window_began = now;
         self.health.ticks += 1;
@@ -284,27 +295,6 @@ impl Sampler {
             Again::Process => Err(self.start_again()),
             Again::No | Again::Probe => Ok(()),
         }
-    }
-
-    fn read_watched(&mut self) {
-        if self.ladder.running().is_none() {
-            return;
-        }
-        let lost = self.drain();
-        let ledger = &mut self.known.ledger;
-        for &slot in &self.memory.changes.active {
-            ledger.watch(slot);
-        }
-        if lost {
-            // Records were lost: any slot may have counted.
-            self.feed.connections(Slots::All, &mut self.memory.counts);
-            ledger.take_all(&self.memory.counts, Occasion::Tick);
-        } else {
-            let watched = Slots::Of(ledger.watched());
-            self.feed.connections(watched, &mut self.memory.counts);
-            ledger.take_watched(&self.memory.counts);
-        }
-        self.apply_changes();
     }
 
     fn fetch_arrivals(&mut self) {

@@ -66,6 +66,12 @@ impl Floors {
         entries.retain(|floor| floor.counters != floor.netlink);
     }
 
+    /// Lets go of services, sorted, and their destinations.
+    pub fn drop_services(&mut self, services: &[ServiceKey]) {
+        self.entries
+            .retain(|floor| services.binary_search(&floor.key.0).is_err());
+    }
+
     /// Takes in a dump: lets go of what netlink has caught up with, of what the kernel has set back, and of
     /// what is gone.
     pub fn take_in(&mut self, dump: &Snapshot) {

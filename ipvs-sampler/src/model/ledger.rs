@@ -29,6 +29,8 @@ pub struct Ledger {
     former: Vec<ServiceAccount>,
     /// What a former probe had established, sorted by key.
     carried: Vec<Carried>,
+    /// Dumps begun so far.
+    dumps: u64,
     /// Connections booked to a destination.
     published: u64,
     /// Connections of destinations that were gone before a dump could name them.
@@ -59,6 +61,8 @@ struct ServiceAccount {
     /// Which life of the service it is, where a probe tells.
     slot: Option<Slot>,
     account: Account,
+    /// Dumps that had begun when it was zeroed last.
+    zeroed: Option<u64>,
     window: u64,
     peak: u64,
     /// Of its destinations' lives since the last dump: how many there were, how many ended.
@@ -83,6 +87,13 @@ pub struct Totals {
     pub unmatched: u64,
     /// By how much the published counts are ahead of the kernel's in the last dump.
     pub ahead: u64,
+}
+
+impl ServiceAccount {
+    fn zero(&mut self, dumps: u64) {
+        self.account.zero(0);
+        self.zeroed = Some(dumps);
+    }
 }
 
 impl Ledger {
@@ -119,10 +130,16 @@ impl Ledger {
             ..
         } = self.totals();
         *self = Self {
+            dumps: self.dumps,
             published,
             unmatched: unmatched + held,
             ..Self::default()
         };
+    }
+
+    /// A dump begins. What was zeroed from now on is not in it.
+    pub fn dump_begins(&mut self) {
+        self.dumps += 1;
     }
 
     /// A record said that this slot counts.
@@ -244,17 +261,21 @@ impl Ledger {
     }
 
     /// A destination or a service was zeroed. So was the service: the kernel zeroes it as a whole
-    /// (`ip_vs_zero_service`, net/netfilter/ipvs/ip_vs_ctl.c).
-    pub fn zero(&mut self, slot: Slot) {
+    /// (`ip_vs_zero_service`, net/netfilter/ipvs/ip_vs_ctl.c). `counted` was read after the record of it.
+    pub fn zero(&mut self, slot: Slot, counted: u64) {
+        // Some of it may have been counted since. What is published is a lower bound.
+        if self.observe(slot, counted) {
+            self.watch(slot);
+        }
         let Some(life) = self.lives.get_mut(slot as usize) else {
             return;
         };
-        life.zero();
+        life.zero(self.dumps);
         if let Some(service) = life
             .place
             .and_then(|place| self.services.get_mut(place.service as usize))
         {
-            service.account.zero(0);
+            service.zero(self.dumps);
         }
     }
 
@@ -262,10 +283,10 @@ impl Ledger {
     /// and the next dump raises it to what the kernel shows.
     pub fn doubt(&mut self) {
         for life in &mut self.lives {
-            life.zero();
+            life.zero(self.dumps);
         }
         for service in &mut self.services {
-            service.account.zero(0);
+            service.zero(self.dumps);
         }
     }
 

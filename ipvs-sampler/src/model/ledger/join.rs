@@ -58,7 +58,9 @@ impl Ledger {
                 };
                 untold.zeroing |= self.name(place, service, destination);
             }
-            if let Some(account) = self.services.get_mut(index as usize) {
+            if let Some(account) = self.services.get_mut(index as usize)
+                && account.zeroed != Some(self.dumps)
+            {
                 account.account.settle(service.stats.connections);
             }
         }
@@ -98,6 +100,7 @@ impl Ledger {
                 };
                 if lives_on {
                     account.account = same.account;
+                    account.zeroed = same.zeroed;
                     account.window = same.window;
                     account.peak = same.peak;
                 }
@@ -118,7 +121,9 @@ impl Ledger {
         let known = life.absent > 0;
         life.settle_at(place);
         let key = (service.key, destination.key);
+        // What a former probe knew of it is over when it was zeroed since.
         if life.booked == 0
+            && life.zeroed.is_none()
             && let Ok(at) = self
                 .carried
                 .binary_search_by_key(&key, |carried| carried.key)
@@ -126,9 +131,10 @@ impl Ledger {
             life.account = self.carried[at].account;
         }
         self.book(slot);
-        let went_back = self.lives[slot as usize]
-            .account
-            .settle(destination.stats.connections);
+        let life = &mut self.lives[slot as usize];
+        // The dump may have been made before the zeroing.
+        let went_back =
+            life.zeroed != Some(self.dumps) && life.account.settle(destination.stats.connections);
         if let Some(account) = self.services.get_mut(place.service as usize) {
             account.named += 1;
         }

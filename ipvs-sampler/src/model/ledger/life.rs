@@ -35,6 +35,8 @@ pub(super) struct Life {
     pub(super) absent: u8,
     /// How many of what waits for a name were counted before a zeroing.
     pub(super) stale: u64,
+    /// Dumps that had begun when it was zeroed last.
+    pub(super) zeroed: Option<u64>,
     pub(super) nameless: Nameless,
 }
 
@@ -87,7 +89,8 @@ impl Life {
         self.absent = 0;
     }
 
-    pub(super) fn zero(&mut self) {
+    pub(super) fn zero(&mut self, dumps: u64) {
+        self.zeroed = Some(dumps);
         self.stale = self.counted - self.booked;
         self.account.zero(self.stale);
     }

@@ -89,6 +89,7 @@ impl Kernel {
 
 fn dump(kernel: &Kernel, ledger: &mut Ledger) -> Snapshot {
     let snapshot = kernel.snapshot();
+    ledger.dump_begins();
     read_all(kernel, ledger);
     ledger.adopt(&snapshot, &[]);
     snapshot
@@ -273,12 +274,32 @@ fn a_zeroing_before_the_first_name_is_not_lost() {
     kernel.destinations[0].counted = 5;
     ledger.watch(0);
     tick(&kernel, &mut ledger);
-    ledger.zero(0);
+    ledger.zero(0, kernel.read(0));
     kernel.destinations[0].counted = 7;
     // The kernel shows neither: its estimator has not run.
     let snapshot = dump(&kernel, &mut ledger);
     assert_eq!(ledger.connections(&snapshot.destinations[0]), 2);
     assert_eq!(ledger.service(0), Some((2, 7)));
+}
+
+#[test]
+fn a_dump_that_was_under_way_says_nothing_of_what_was_zeroed_meanwhile() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    kernel.destinations[0].counted = 4;
+    kernel.destinations[0].estimated = 4;
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    dump(&kernel, &mut ledger);
+    let before = kernel.snapshot();
+    ledger.dump_begins();
+    ledger.zero(0, kernel.read(0));
+    kernel.destinations[0].zero = 4;
+    ledger.adopt(&before, &[]);
+    assert_eq!(ledger.connections(&before.destinations[0]), 0);
+    kernel.destinations[0].counted = 6;
+    let after = dump(&kernel, &mut ledger);
+    assert_eq!(ledger.connections(&after.destinations[0]), 2);
 }
 
 #[test]
@@ -396,7 +417,7 @@ proptest! {
                         real.zero = real.estimated;
                         let slot = real.slot;
                         tick(&kernel, &mut ledger);
-                        ledger.zero(slot);
+                        ledger.zero(slot, kernel.read(slot));
                         last.retain(|(other, _)| *other != slot);
                     }
                 }
@@ -521,7 +542,8 @@ fn a_counter_that_went_back_unreported_is_noticed_once() {
     assert!(ledger.adopt(&kernel.snapshot(), &[]).zeroing);
     assert!(!ledger.adopt(&kernel.snapshot(), &[]).zeroing);
     // One that was reported is no surprise.
-    ledger.zero(0);
+    ledger.zero(0, kernel.read(0));
+    ledger.dump_begins();
     kernel.destinations[0].estimated = 0;
     assert!(!ledger.adopt(&kernel.snapshot(), &[]).zeroing);
 }

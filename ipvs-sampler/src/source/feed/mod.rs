@@ -191,17 +191,24 @@ pub struct Changes {
     pub retired: Vec<Slot>,
     /// Slots whose object was zeroed.
     pub zeroed: Vec<Slot>,
-    /// How often anything was zeroed, also what has no slot.
-    pub zeroings: u64,
+    /// How often anything was zeroed that has no slot: what the probe never met, or of another network
+    /// namespace.
+    pub zeroed_elsewhere: u64,
 }
 
 impl Changes {
+    /// Whether anything was zeroed.
+    #[must_use]
+    pub fn has_zeroings(&self) -> bool {
+        !self.zeroed.is_empty() || self.zeroed_elsewhere > 0
+    }
+
     /// Empties it and keeps the memory.
     pub fn clear(&mut self) {
         self.active.clear();
         self.retired.clear();
         self.zeroed.clear();
-        self.zeroings = 0;
+        self.zeroed_elsewhere = 0;
     }
 }
 

@@ -46,16 +46,13 @@ impl Records {
                     changes.retired.push(record.slot);
                     zeroings.objects.push((record.object, record.slot));
                 }
-                Kind::ZEROED => {
-                    changes.zeroings += 1;
-                    zeroings.statistics.push(record.object);
-                }
+                Kind::ZEROED => zeroings.statistics.push(record.object),
                 _ => {}
             }
         }
         if !zeroings.statistics.is_empty() {
             zeroings.objects.extend(living(objects));
-            zeroings.find(&mut changes.zeroed);
+            zeroings.find(changes);
         }
         zeroings.objects.clear();
     }
@@ -75,22 +72,22 @@ impl Zeroings {
     /// Statistics lie inside their object, so it is the nearest one below. Those of other network namespaces
     /// match none. Where the memory of an object that was deleted has become another's, both match: a
     /// zeroing too many makes a count too low until the next dump, one too few makes it wrong.
-    fn find(&mut self, zeroed: &mut Vec<Slot>) {
+    fn find(&mut self, changes: &mut Changes) {
         self.objects.sort_unstable();
         for address in self.statistics.drain(..) {
             let above = self
                 .objects
                 .partition_point(|(object, _)| *object <= address);
-            let Some((nearest, _)) = above.checked_sub(1).map(|at| self.objects[at]) else {
+            let nearest = above.checked_sub(1).map(|at| self.objects[at].0);
+            let Some(nearest) =
+                nearest.filter(|nearest| address - nearest < LEAST_DESTINATION_SIZE)
+            else {
+                changes.zeroed_elsewhere += 1;
                 continue;
             };
-            if address - nearest < LEAST_DESTINATION_SIZE {
-                let same = self.objects[..above].iter().rev();
-                zeroed.extend(
-                    same.take_while(|(object, _)| *object == nearest)
-                        .map(|(_, slot)| slot),
-                );
-            }
+            let same = self.objects[..above].iter().rev();
+            let same = same.take_while(|(object, _)| *object == nearest);
+            changes.zeroed.extend(same.map(|(_, slot)| slot));
         }
     }
 }
@@ -115,7 +112,7 @@ fn decode(bytes: &[u8]) -> Option<Record> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Zeroings, words};
+    use super::{Changes, Zeroings, words};
 
     #[test]
     fn statistics_belong_to_the_nearest_object_below_if_it_is_near() {
@@ -123,9 +120,10 @@ mod tests {
             statistics: vec![0x1050, 0x2050, 0x1fff_ffff],
             objects: vec![(0x2000, 2), (0x1000, 1), (0x3000, 3)],
         };
-        let mut zeroed = Vec::new();
-        zeroings.find(&mut zeroed);
-        assert_eq!(zeroed, [1, 2]);
+        let mut changes = Changes::default();
+        zeroings.find(&mut changes);
+        assert_eq!(changes.zeroed, [1, 2]);
+        assert_eq!(changes.zeroed_elsewhere, 1);
     }
 
     #[test]
@@ -134,10 +132,10 @@ mod tests {
             statistics: vec![0x1050],
             objects: vec![(0x1000, 7), (0x1000, 1)],
         };
-        let mut zeroed = Vec::new();
-        zeroings.find(&mut zeroed);
-        zeroed.sort_unstable();
-        assert_eq!(zeroed, [1, 7]);
+        let mut changes = Changes::default();
+        zeroings.find(&mut changes);
+        changes.zeroed.sort_unstable();
+        assert_eq!(changes.zeroed, [1, 7]);
     }
 
     #[test]
