@@ -434,7 +434,9 @@ fn give_up_privileges(options: &Run, watched: &mut [Watched]) -> Result<(), Fail
         tell: options.user.is_some() || options.privileges == Privileges::Least,
     };
     privileges::drop_others(options.user.as_ref(), keep, || {
-        watched.iter_mut().all(|watched| watched.sampler.works())
+        watched
+            .iter_mut()
+            .all(|watched| watched.sampler.is_permitted())
     })?;
     for watched in watched {
         let sealed = options.privileges == Privileges::Least;

@@ -13,7 +13,8 @@ use crate::{
     source::{
         Director,
         feed::{
-            Feed, Layout, NoDump, NoProbe, ProbeOrder, Reason, Room, Totals, Unavailable, cause_of,
+            Feed, Layout, NoDump, NoProbe, ProbeOrder, Reason, Room, Unavailable, WhichTotals,
+            cause_of,
         },
         namespace::Namespace,
     },
@@ -128,7 +129,7 @@ fn examine_probe(director: &mut Director) -> Result<Option<Unavailable>, NoProbe
         obstacle = director
             .readings(slots_end(&snapshot), &mut readings)
             .and_then(|()| {
-                let totals = director.totals(Totals::Live);
+                let totals = director.totals(WhichTotals::Live);
                 fits(&dumped.check, &snapshot, &readings, totals.as_ref(), |_| {
                     false
                 })

@@ -131,7 +131,7 @@ fn the_second_tick_of_the_ledger_allocates_nothing() {
     let mut ledger = Ledger::default();
     ledger.restart(16_384, &mut Snapshot::default());
     let taken: Vec<_> = (0..10_000).collect();
-    ledger.adopt(&snapshot, &taken);
+    ledger.join(&snapshot, &taken);
     let counts = |count| vec![count; 16_384];
     let [one, two, three, four, five, six] = [1, 2, 3, 4, 5, 6].map(counts);
     let mut places = Vec::new();
@@ -144,7 +144,7 @@ fn the_second_tick_of_the_ledger_allocates_nothing() {
         ledger.scheduled(&mut places);
         ledger.end_window(1);
         ledger.take_all(all, Occasion::Dump);
-        ledger.adopt(&snapshot, &taken);
+        ledger.join(&snapshot, &taken);
         ledger.expire(&mut expired);
     };
     // Two to grow: a dump's buffers take turns.

@@ -3,7 +3,7 @@
 
 use crate::{
     model::{Counts, Sight},
-    source::feed::{Counted, Feed, Totals},
+    source::feed::{Counted, Feed, WhichTotals},
 };
 
 /// See the module.
@@ -122,7 +122,7 @@ impl Books {
 
 /// What IPVS itself has counted in the network namespace; `None` when it does not say.
 fn scheduled_total(feed: &mut dyn Feed) -> Option<u64> {
-    let [connections, ..] = feed.totals(Totals::Live)?;
+    let [connections, ..] = feed.totals(WhichTotals::Live)?;
     Some(connections)
 }
 

@@ -10,7 +10,8 @@ use crate::{
     failure::Failure,
     model::{Mode, slots_end},
     source::feed::{
-        Followed, Layout, NoProbe, ProbeOrder, Reason, Room, Started, Totals, Unavailable, cause_of,
+        Followed, Layout, NoProbe, ProbeOrder, Reason, Room, Started, Unavailable, WhichTotals,
+        cause_of,
     },
 };
 
@@ -90,7 +91,7 @@ impl Sampler {
         self.keep_floors();
         self.ladder.stopped();
         if self.books.lost_changes() {
-            self.known.ledger.doubt();
+            self.known.ledger.assume_zeroed();
         }
         self.books.probe_ended();
     }
@@ -282,7 +283,7 @@ impl Sampler {
                 self.ladder.set_live(Err(unavailable));
                 break;
             }
-            let totals = self.feed.totals(Totals::Live);
+            let totals = self.feed.totals(WhichTotals::Live);
             let readings = self.known.readings.set_aside();
             let muted = |slot| self.muting.is_muted(slot);
             let check = &self.dumps.last.check;

@@ -95,8 +95,8 @@ impl Sampler {
             }
             self.feed.objects(&mut self.memory.slots);
             let ledger = &mut self.known.ledger;
-            ledger.inherit(&mut self.known.spare, &self.known.snapshot);
-            let untold = ledger.adopt(&self.known.spare, &self.memory.slots);
+            ledger.keep_slots(&mut self.known.spare, &self.known.snapshot);
+            let untold = ledger.join(&self.known.spare, &self.memory.slots);
             self.books.sight.dumped(untold);
         }
         std::mem::swap(&mut self.known.snapshot, &mut self.known.spare);

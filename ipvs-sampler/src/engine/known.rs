@@ -31,7 +31,7 @@ pub(super) struct Known {
 
 /// How long the current window is, and whose rates are shown.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rates {
+pub(super) struct WindowRates {
     pub(super) window_ns: u64,
     /// The kernel's instead of those of the window.
     pub(super) kernel: bool,
@@ -39,7 +39,7 @@ pub(super) struct Rates {
 
 impl Known {
     /// As live as it is known.
-    pub(super) fn service(&self, index: usize, service: &Service, rates: Rates) -> Service {
+    pub(super) fn service(&self, index: usize, service: &Service, rates: WindowRates) -> Service {
         let mut fresh = self.readings.service(service).unwrap_or_else(|| {
             let mut joined = *service;
             if let Some((connections, scheduled)) = self.ledger.service(index) {
@@ -57,7 +57,7 @@ impl Known {
         &self,
         service: &Service,
         destination: &Destination,
-        rates: Rates,
+        rates: WindowRates,
     ) -> Destination {
         let live = self.readings.destination(destination);
         let mut fresh = live.unwrap_or_else(|| {
@@ -95,7 +95,7 @@ impl Known {
     /// Notes what is published, where netlink is behind it: a source is about to be lost. `dumped`: there
     /// was a dump since that was published, and `spare` is the one before it.
     pub(super) fn keep_floors(&mut self, dumped: bool) {
-        let rates = Rates {
+        let rates = WindowRates {
             window_ns: 0,
             kernel: false,
         };
@@ -136,12 +136,12 @@ impl Known {
     }
 }
 
-fn join_events(stats: &mut Stats, connections: u64, scheduled: u64, rates: Rates) {
+fn join_events(stats: &mut Stats, connections: u64, scheduled: u64, rates: WindowRates) {
     stats.connections = connections;
     stats.connections_per_second = per_second(scheduled, rates.window_ns);
 }
 
-impl Rates {
+impl WindowRates {
     fn chosen(self, fresh: Stats, dumped: &Stats) -> Stats {
         if self.kernel {
             fresh.with_rates_of(dumped)

@@ -151,7 +151,7 @@ impl Ladder {
     }
 
     /// Why nothing is read live; `None` when all is, or nothing runs.
-    pub(super) fn not_live(&self) -> Option<Unavailable> {
+    pub(super) fn why_not_live(&self) -> Option<Unavailable> {
         match &self.running.as_ref()?.live {
             Ok(Layout::Known) => None,
             Ok(Layout::ToConfirm) => Some(Reason::Unconfirmed.into()),
@@ -161,7 +161,7 @@ impl Ladder {
 
     /// Whether the mode is such that counters are to be read.
     pub(super) fn reads(&self, choices: &Choices) -> bool {
-        choices.live && self.running.is_some() && self.not_live().is_none()
+        choices.live && self.running.is_some() && self.why_not_live().is_none()
     }
 
     /// Takes in whether counters can be read live.
@@ -320,7 +320,7 @@ impl Ladder {
     /// The mode that what runs is good for, and what else is known of why it is no better.
     pub(super) fn earned(&self, choices: &Choices) -> Option<(Mode, Option<String>)> {
         self.running.as_ref()?;
-        Some(match (choices.live, self.not_live()) {
+        Some(match (choices.live, self.why_not_live()) {
             (false, _) => (Mode::Events("--live off"), None),
             (true, None) => (Mode::Live, None),
             (true, Some(unavailable)) => {

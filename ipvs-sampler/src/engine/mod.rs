@@ -19,20 +19,20 @@ use crate::{
     clock::{Due, Moment},
     failure::Failure,
     model::{Expired, Health, Mode, Occasion, Report, slots_end},
-    source::feed::{Changes, DumpError, Feed, NoDump, Order, Totals},
+    source::feed::{Changes, DumpError, Feed, NoDump, Order, WhichTotals},
 };
 use books::Books;
 use join::Dumps;
-use known::{Known, Rates};
+use known::{Known, WindowRates};
 use ladder::{Again, Ladder, Start};
 use muting::Muting;
-use sample::{Departed, Rows};
+use sample::{Departed, DueRows};
 use zeroed::Zeroed;
 
 pub use choices::{Choices, ProbeUse};
 pub use climb::{CHECKS, LOOKS};
 pub use looks::{blindness, fits};
-pub use sample::{Entry, Row, Sample};
+pub use sample::{Row, RowOf, Sample};
 
 /// Shortest time between two dumps made to learn a new destination's name, in ns.
 const LEARNING_PAUSE: u64 = 250_000_000;
@@ -66,8 +66,8 @@ struct Tick {
     dumped: bool,
     /// Whether it has a complete snapshot.
     complete: bool,
-    rows: Rows,
-    /// For [`Rows::Scheduled`]: indices of the service and of the destination.
+    rows: DueRows,
+    /// For [`DueRows::Scheduled`]: indices of the service and of the destination.
     places: Vec<(usize, usize)>,
     departed: Vec<Departed>,
     zeroed: Zeroed,
@@ -118,7 +118,7 @@ impl Sampler {
                 late_ns: 0,
                 dumped: false,
                 complete: false,
-                rows: Rows::None,
+                rows: DueRows::None,
                 places: Vec::new(),
                 departed: Vec::new(),
                 zeroed: Zeroed::default(),
@@ -187,12 +187,12 @@ impl Sampler {
         self.tick.now = now;
         self.tick.complete = due == Due::Interval && fresh;
         self.tick.rows = match (self.tick.complete, self.ladder.mode()) {
-            _ if !self.choices.rows => Rows::None,
-            (true, _) => Rows::All,
-            (false, Mode::Live) => Rows::Changed,
+            _ if !self.choices.rows => DueRows::None,
+            (true, _) => DueRows::All,
+            (false, Mode::Live) => DueRows::Changed,
             (false, _) => {
                 self.known.ledger.scheduled(&mut self.tick.places);
-                Rows::Scheduled
+                DueRows::Scheduled
             }
         };
         Ok(self.tick.complete)
@@ -234,7 +234,7 @@ impl Sampler {
 
     /// What IPVS has counted as the estimator last had it; `None` when it does not say.
     pub fn estimated_totals(&mut self) -> Option<[u64; COUNTERS]> {
-        self.feed.totals(Totals::Estimated)
+        self.feed.totals(WhichTotals::Estimated)
     }
 
     /// How it is doing, in a few words.
@@ -271,8 +271,8 @@ impl Sampler {
     }
 
     /// Whether what it has open can be used with the privileges in effect.
-    pub fn works(&mut self) -> bool {
-        self.feed.works()
+    pub fn is_permitted(&mut self) -> bool {
+        self.feed.is_permitted()
     }
 
     /// Counts deadlines that passed while a tick was at work.
@@ -341,12 +341,12 @@ impl Sampler {
         }
     }
 
-    fn rates(&self) -> Rates {
+    fn rates(&self) -> WindowRates {
         self.rates_of(self.tick.now.since(&self.window_began))
     }
 
-    fn rates_of(&self, window_ns: u64) -> Rates {
-        Rates {
+    fn rates_of(&self, window_ns: u64) -> WindowRates {
+        WindowRates {
             window_ns,
             kernel: self.choices.kernel_rates,
         }

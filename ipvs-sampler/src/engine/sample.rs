@@ -2,7 +2,7 @@
 
 use super::{
     Sampler,
-    known::{Known, Rates},
+    known::{Known, WindowRates},
 };
 use crate::{
     model::{Destination, Health, Mode, Report, Service},
@@ -11,7 +11,7 @@ use crate::{
 
 /// Which rows a tick has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Rows {
+pub(super) enum DueRows {
     /// None.
     #[default]
     None,
@@ -26,7 +26,7 @@ pub(super) enum Rows {
 /// One service or destination at a moment.
 pub struct Row<'a> {
     /// Which, and its numbers.
-    pub entry: Entry<'a>,
+    pub of: RowOf<'a>,
     /// In ns since 1970.
     pub wall: i64,
     /// Nothing but connections is newer than the last dump.
@@ -34,7 +34,7 @@ pub struct Row<'a> {
 }
 
 /// See [`Row`].
-pub enum Entry<'a> {
+pub enum RowOf<'a> {
     /// A service.
     Service(ServiceRow<'a>),
     /// A destination.
@@ -53,7 +53,7 @@ pub(super) struct Departed {
 pub struct Sample<'a> {
     sampler: &'a Sampler,
     known: &'a Known,
-    rates: Rates,
+    rates: WindowRates,
 }
 
 impl<'a> Sample<'a> {
@@ -96,7 +96,7 @@ impl<'a> Sample<'a> {
     pub fn due(&self, mut visit: impl FnMut(&Row<'_>)) {
         for departed in &self.sampler.tick.departed {
             visit(&Row {
-                entry: Entry::Destination(DestinationRow::new(
+                of: RowOf::Destination(DestinationRow::new(
                     &departed.service,
                     &departed.destination,
                 )),
@@ -105,13 +105,15 @@ impl<'a> Sample<'a> {
             });
         }
         match self.sampler.tick.rows {
-            Rows::None => {}
-            Rows::All => self.walk(|_| true, self.sampler.choices.extended, &mut visit),
-            Rows::Changed => self.walk(|slot| self.known.readings.changed(slot), false, &mut visit),
-            Rows::Scheduled => {
+            DueRows::None => {}
+            DueRows::All => self.walk(|_| true, self.sampler.choices.extended, &mut visit),
+            DueRows::Changed => {
+                self.walk(|slot| self.known.readings.changed(slot), false, &mut visit);
+            }
+            DueRows::Scheduled => {
                 self.places(&self.sampler.tick.places, |service, destination| {
                     visit(&Row {
-                        entry: Entry::Destination(DestinationRow::new(service, destination)),
+                        of: RowOf::Destination(DestinationRow::new(service, destination)),
                         wall: self.wall(),
                         scheduled_only: true,
                     });
@@ -150,7 +152,7 @@ impl<'a> Sample<'a> {
                     Interval::default()
                 };
                 visit(&Row {
-                    entry: Entry::Service(ServiceRow {
+                    of: RowOf::Service(ServiceRow {
                         service: &fresh,
                         interval,
                     }),
@@ -169,7 +171,7 @@ impl<'a> Sample<'a> {
                     Interval::default()
                 };
                 visit(&Row {
-                    entry: Entry::Destination(DestinationRow {
+                    of: RowOf::Destination(DestinationRow {
                         service,
                         destination: &fresh,
                         interval,

@@ -21,13 +21,13 @@ pub struct Arrivals {
     /// Those to be digested, and those that are still in a window; `reserved` is 1 for the latter.
     recent: Vec<Arrival>,
     /// By slot.
-    destinations: Vec<Option<Box<Destination>>>,
+    destinations: Vec<Option<Box<DestinationArrivals>>>,
     /// Slots with an arrival in this interval.
     active: Vec<Slot>,
 }
 
 #[derive(Debug)]
-struct Destination {
+struct DestinationArrivals {
     /// The last arrival, also of intervals before.
     last: Option<u64>,
     /// In this interval.
@@ -143,14 +143,17 @@ impl Arrivals {
 }
 
 /// `None` never happens: the histogram's bounds are constants that fit.
-fn destination(all: &mut Vec<Option<Box<Destination>>>, slot: Slot) -> Option<&mut Destination> {
+fn destination(
+    all: &mut Vec<Option<Box<DestinationArrivals>>>,
+    slot: Slot,
+) -> Option<&mut DestinationArrivals> {
     let index = slot as usize;
     if index >= all.len() {
         all.resize_with(index + 1, || None);
     }
     let entry = &mut all[index];
     if entry.is_none() {
-        *entry = Some(Box::new(Destination {
+        *entry = Some(Box::new(DestinationArrivals {
             last: None,
             count: 0,
             most: [0; WINDOWS.len()],
@@ -161,7 +164,7 @@ fn destination(all: &mut Vec<Option<Box<Destination>>>, slot: Slot) -> Option<&m
     entry.as_deref_mut()
 }
 
-impl Destination {
+impl DestinationArrivals {
     /// `run` is of one slot and in order of time.
     fn digest(&mut self, run: &mut [Arrival], settled: u64) {
         let mut first = [0; WINDOWS.len()];

@@ -281,7 +281,7 @@ impl Ledger {
 
     /// Records of changes were lost: anything may have been zeroed. Each account starts from zero
     /// and the next dump raises it to what the kernel shows.
-    pub fn doubt(&mut self) {
+    pub fn assume_zeroed(&mut self) {
         for life in &mut self.lives {
             life.zero(self.dumps);
         }

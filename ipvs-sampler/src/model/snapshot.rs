@@ -35,7 +35,7 @@ impl Snapshot {
 
     /// Gives each service and destination without a slot the one that `former` had for it, if that
     /// is still good.
-    pub(super) fn inherit_slots(&mut self, former: &Self, good: impl Fn(&Slot) -> bool) {
+    pub(super) fn keep_slots_of(&mut self, former: &Self, good: impl Fn(&Slot) -> bool) {
         for service in &mut self.services {
             if service.slot.is_none() {
                 service.slot = former.service(&service.key).and_then(|former| former.slot);

@@ -2,7 +2,7 @@
 
 use crate::{
     encode::Influx,
-    engine::{Entry, Sample},
+    engine::{RowOf, Sample},
     schema::{self, FieldSet, TagStyle},
 };
 
@@ -37,9 +37,9 @@ impl Lines {
             } else {
                 self.fields
             };
-            match &row.entry {
-                Entry::Service(service) => self.encoder.service(batch, service, fields, row.wall),
-                Entry::Destination(destination) => {
+            match &row.of {
+                RowOf::Service(service) => self.encoder.service(batch, service, fields, row.wall),
+                RowOf::Destination(destination) => {
                     self.encoder
                         .destination(batch, destination, fields, row.wall);
                 }

@@ -2,7 +2,7 @@
 
 use crate::{
     encode::{MetricNames, Moments, Prometheus},
-    engine::{Entry, Sampler},
+    engine::{RowOf, Sampler},
     schema::{self, TagStyle},
 };
 
@@ -15,9 +15,9 @@ pub fn add_to_page(sampler: &mut Sampler, style: &TagStyle, page: &mut Prometheu
         }
     }
     let sample = sampler.sample();
-    sample.all(|row| match &row.entry {
-        Entry::Service(service) => page.service(service, style),
-        Entry::Destination(destination) => page.destination(destination, style),
+    sample.all(|row| match &row.of {
+        RowOf::Service(service) => page.service(service, style),
+        RowOf::Destination(destination) => page.destination(destination, style),
     });
     let (health, report) = sample.status();
     let moments = Moments {

@@ -8,7 +8,7 @@ use super::{
     conditions,
     feed::{
         Changes, Conditions, Counted, Dumped, Feed, Followed, NoDump, NoProbe, Order, ProbeOrder,
-        Slots, Started, Totals, Unavailable,
+        Slots, Started, Unavailable, WhichTotals,
     },
     kernel,
     namespace::{Change, Namespace},
@@ -81,11 +81,11 @@ impl Feed for Director {
         conditions::now()
     }
 
-    fn totals(&mut self, which: Totals) -> Option<[u64; COUNTERS]> {
+    fn totals(&mut self, which: WhichTotals) -> Option<[u64; COUNTERS]> {
         let text = &mut self.text;
         let read = self.namespace.within(|| match which {
-            Totals::Live => kernel::totals(text),
-            Totals::Estimated => kernel::estimated_totals(text),
+            WhichTotals::Live => kernel::totals(text),
+            WhichTotals::Estimated => kernel::estimated_totals(text),
         });
         read.ok()?.ok()
     }
@@ -170,8 +170,8 @@ impl Feed for Director {
         }
     }
 
-    fn works(&mut self) -> bool {
-        self.probe.as_mut().is_none_or(Probe::works)
+    fn is_permitted(&mut self) -> bool {
+        self.probe.as_mut().is_none_or(Probe::is_permitted)
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Namespace {
 #[derive(Debug)]
 struct Chosen {
     label: String,
-    place: Place,
+    place: Origin,
     /// `None` while there is none.
     namespace: Option<File>,
     home: File,
@@ -40,7 +40,7 @@ struct Chosen {
 
 /// Where a network namespace is looked for.
 #[derive(Debug)]
-enum Place {
+enum Origin {
     /// A file, which may be another one later.
     Path(PathBuf),
     /// A process. Held by its descriptor: its number goes to another process when it has ended.
@@ -72,7 +72,7 @@ impl Namespace {
     /// When there is none, or it may not be opened.
     pub fn open(label: &str) -> io::Result<Self> {
         let home = File::open(OWN)?;
-        let place = Place::find(label)?;
+        let place = Origin::find(label)?;
         let namespace = place.open(&home)?;
         Ok(Self {
             chosen: Some(Chosen {
@@ -133,7 +133,7 @@ impl Namespace {
     }
 }
 
-impl Place {
+impl Origin {
     fn find(label: &str) -> io::Result<Self> {
         let Some(number) = label.strip_prefix("pid:") else {
             let path = if label.contains('/') {
@@ -229,7 +229,7 @@ fn identity(namespace: &File) -> Option<(u64, u64)> {
 mod tests {
     use std::process::{Command, Stdio};
 
-    use super::{Change, Namespace, Place};
+    use super::{Change, Namespace, Origin};
 
     #[test]
     fn a_label_is_a_name_a_path_or_a_process() {
@@ -240,11 +240,11 @@ mod tests {
             ("/proc/7/ns/net", "/proc/7/ns/net"),
             (&format!("pid:{own}"), &format!("/proc/{own}/ns/net")),
         ] {
-            let place = Place::find(label).unwrap();
+            let place = Origin::find(label).unwrap();
             assert_eq!(place.path().to_str(), Some(expected));
         }
         for label in ["pid:", "pid:x", "pid:0", "pid:-1"] {
-            assert!(Place::find(label).is_err(), "{label}");
+            assert!(Origin::find(label).is_err(), "{label}");
         }
     }
 
@@ -270,7 +270,8 @@ mod tests {
         assert_eq!(namespace.follow(), Change::Gone);
         assert!(!namespace.exists());
         // As if the number was another's now.
-        if let Some(Place::Process { id, .. }) = namespace.chosen.as_mut().map(|it| &mut it.place) {
+        if let Some(Origin::Process { id, .. }) = namespace.chosen.as_mut().map(|it| &mut it.place)
+        {
             *id = rustix::process::getpid();
         }
         assert_eq!(namespace.follow(), Change::None);

@@ -8,7 +8,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use ipvs_sampler_common::COUNTERS;
 use proptest::prelude::*;
 
-use super::{Choices, Entry, ProbeUse, Row, Sampler};
+use super::{Choices, ProbeUse, Row, RowOf, Sampler};
 use crate::{
     clock::Due,
     model::{DestinationKey, Mode, Selection, ServiceKey, VirtualAddress},
@@ -100,13 +100,13 @@ impl Run {
         let reset = world.reset.clone();
         published.retain(|key, _| !reset.contains(key));
         let mut check = |row: &Row<'_>| {
-            let (key, stats, slot) = match &row.entry {
-                Entry::Service(row) => (
+            let (key, stats, slot) = match &row.of {
+                RowOf::Service(row) => (
                     key(&row.service.key, None),
                     row.service.stats,
                     row.service.slot,
                 ),
-                Entry::Destination(row) => (
+                RowOf::Destination(row) => (
                     key(&row.service.key, Some(&row.destination.key)),
                     row.destination.stats,
                     row.destination.slot,
@@ -188,9 +188,9 @@ impl Run {
         let sample = self.sampler.sample();
         let mut seen = 0;
         sample.all(|row| {
-            let (key, stats) = match &row.entry {
-                Entry::Service(row) => (key(&row.service.key, None), row.service.stats),
-                Entry::Destination(row) => (
+            let (key, stats) = match &row.of {
+                RowOf::Service(row) => (key(&row.service.key, None), row.service.stats),
+                RowOf::Destination(row) => (
                     key(&row.service.key, Some(&row.destination.key)),
                     row.destination.stats,
                 ),

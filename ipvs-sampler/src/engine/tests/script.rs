@@ -10,7 +10,7 @@ use crate::{
     model::{DumpCheck, ReadTable, Snapshot},
     source::feed::{
         Changes, Conditions, Counted, DumpError, Dumped, Feed, Followed, Layout, NoDump, NoProbe,
-        Order, ProbeOrder, Reason, Slots, Started, Totals, Unavailable,
+        Order, ProbeOrder, Reason, Slots, Started, Unavailable, WhichTotals,
     },
 };
 
@@ -50,7 +50,7 @@ impl Feed for Script {
         Conditions::default()
     }
 
-    fn totals(&mut self, _: Totals) -> Option<[u64; COUNTERS]> {
+    fn totals(&mut self, _: WhichTotals) -> Option<[u64; COUNTERS]> {
         self.after(|world| world.loaded.then_some(world.totals))
     }
 
@@ -255,7 +255,7 @@ impl Feed for Script {
         });
     }
 
-    fn works(&mut self) -> bool {
+    fn is_permitted(&mut self) -> bool {
         true
     }
 }

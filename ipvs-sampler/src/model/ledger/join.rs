@@ -13,19 +13,19 @@ const ABSENT_DUMPS: u8 = 10;
 impl Ledger {
     /// What a dump could not be matched to the probe for keeps the slot that it had, unless that life
     /// is known to have ended.
-    pub fn inherit(&self, snapshot: &mut Snapshot, former: &Snapshot) {
+    pub fn keep_slots(&self, snapshot: &mut Snapshot, former: &Snapshot) {
         let lives = |slot: &Slot| {
             self.lives
                 .get(*slot as usize)
                 .is_some_and(|life| life.retired.is_none())
         };
-        snapshot.inherit_slots(former, lives);
+        snapshot.keep_slots_of(former, lives);
     }
 
     /// Joins a dump: names lives, books what waited for a name, and settles every account. All
     /// slots were read after the dump; `taken` are those that have an object. Returns what the dump
     /// shows and no record told.
-    pub fn adopt(&mut self, snapshot: &Snapshot, taken: &[Slot]) -> Untold {
+    pub fn join(&mut self, snapshot: &Snapshot, taken: &[Slot]) -> Untold {
         let mut untold = Untold::default();
         self.join_services(snapshot);
         for life in &mut self.lives {

@@ -91,7 +91,7 @@ fn dump(kernel: &Kernel, ledger: &mut Ledger) -> Snapshot {
     let snapshot = kernel.snapshot();
     ledger.dump_begins();
     read_all(kernel, ledger);
-    ledger.adopt(&snapshot, &[]);
+    ledger.join(&snapshot, &[]);
     snapshot
 }
 
@@ -187,7 +187,7 @@ fn a_life_that_ended_unnamed_is_unmatched_and_its_slot_is_recycled_an_interval_l
     for _ in 0..3 {
         ledger.take_watched(&[4]);
     }
-    ledger.adopt(&Snapshot::default(), &[]);
+    ledger.join(&Snapshot::default(), &[]);
     assert_eq!(expire(&mut ledger), (vec![2], vec![]));
 }
 
@@ -202,7 +202,7 @@ fn a_retired_slot_is_recycled_also_while_records_are_lost_at_every_tick() {
     for _ in 0..3 {
         ledger.take_all(&[0, 0, 4, 0], Occasion::Tick);
     }
-    ledger.adopt(&Snapshot::default(), &[]);
+    ledger.join(&Snapshot::default(), &[]);
     assert_eq!(expire(&mut ledger).0, [2]);
 }
 
@@ -236,17 +236,17 @@ fn a_slot_that_no_dump_names_is_given_up_after_two_intervals() {
     ledger.watch(2);
     ledger.take_watched(&[4]);
     let none = Snapshot::default();
-    ledger.adopt(&none, &[1, 2]);
-    ledger.adopt(&none, &[1, 2]);
+    ledger.join(&none, &[1, 2]);
+    ledger.join(&none, &[1, 2]);
     assert_eq!(expire(&mut ledger), (vec![], vec![]), "one interval");
     assert_eq!(expire(&mut ledger), (vec![], vec![]), "without a dump");
-    ledger.adopt(&none, &[1, 2]);
+    ledger.join(&none, &[1, 2]);
     expire(&mut ledger);
-    ledger.adopt(&none, &[1, 2]);
+    ledger.join(&none, &[1, 2]);
     assert_eq!(expire(&mut ledger), (vec![], vec![1, 2]));
     let totals = ledger.totals();
     assert_eq!((totals.held, totals.unmatched), (0, 4));
-    ledger.adopt(&none, &[]);
+    ledger.join(&none, &[]);
     for _ in 0..3 {
         ledger.take_all(&[0, 0, 4, 0], Occasion::Tick);
     }
@@ -295,7 +295,7 @@ fn a_dump_that_was_under_way_says_nothing_of_what_was_zeroed_meanwhile() {
     ledger.dump_begins();
     ledger.zero(0, kernel.read(0));
     kernel.destinations[0].zero = 4;
-    ledger.adopt(&before, &[]);
+    ledger.join(&before, &[]);
     assert_eq!(ledger.connections(&before.destinations[0]), 0);
     kernel.destinations[0].counted = 6;
     let after = dump(&kernel, &mut ledger);
@@ -307,25 +307,25 @@ fn a_service_that_was_created_anew_has_another_account() {
     let mut kernel = Kernel::default();
     let mut ledger = Ledger::default();
     ledger.restart(16, &mut Snapshot::default());
-    let adopt = |kernel: &Kernel, ledger: &mut Ledger, slot, connections| {
+    let join = |kernel: &Kernel, ledger: &mut Ledger, slot, connections| {
         let mut snapshot = kernel.snapshot();
         snapshot.services[0].slot = Some(slot);
         snapshot.services[0].stats.connections = connections;
         read_all(kernel, ledger);
-        ledger.adopt(&snapshot, &[]);
+        ledger.join(&snapshot, &[]);
     };
     // No destination, and five connections of those it had.
-    adopt(&kernel, &mut ledger, 9, 5);
+    join(&kernel, &mut ledger, 9, 5);
     assert_eq!(ledger.service(0), Some((5, 0)));
     kernel.add(80, 0);
     kernel.destinations[0].counted = 10;
-    adopt(&kernel, &mut ledger, 9, 5);
+    join(&kernel, &mut ledger, 9, 5);
     assert_eq!(ledger.service(0), Some((15, 10)));
     ledger.retire(9);
     kernel.destinations.clear();
     kernel.add(80, 0);
     kernel.destinations[0].counted = 3;
-    adopt(&kernel, &mut ledger, 10, 0);
+    join(&kernel, &mut ledger, 10, 0);
     assert_eq!(ledger.service(0), Some((3, 3)));
 }
 
@@ -480,9 +480,9 @@ fn a_dump_that_could_not_be_matched_keeps_the_slots_that_are_known() {
 
     let mut second = kernel.snapshot();
     second.forget_slots();
-    ledger.inherit(&mut second, &first);
+    ledger.keep_slots(&mut second, &first);
     assert_eq!(second.services[0].slot, Some(9));
-    ledger.adopt(&second, &[]);
+    ledger.join(&second, &[]);
     assert_eq!(ledger.connections(&second.destinations[0]), 3);
     assert_eq!(second.destinations[1].slot, None, "its life has ended");
     assert_eq!(second.uncounted(), 1);
@@ -502,11 +502,11 @@ fn a_service_is_not_told_twice_of_what_a_dump_told_first() {
     unmatched.destinations[0].slot = None;
     unmatched.services[0].stats.connections = 7;
     read_all(&kernel, &mut ledger);
-    ledger.adopt(&unmatched, &[]);
+    ledger.join(&unmatched, &[]);
     assert_eq!(ledger.service(0), Some((7, 0)));
     let mut matched = kernel.snapshot();
     matched.services[0].stats.connections = 7;
-    ledger.adopt(&matched, &[]);
+    ledger.join(&matched, &[]);
     assert_eq!(ledger.service(0), Some((7, 7)));
 }
 
@@ -517,9 +517,9 @@ fn a_deletion_that_nobody_reported_shows_after_ten_dumps() {
     kernel.add(81, 0);
     let mut ledger = Ledger::default();
     ledger.restart(4, &mut Snapshot::default());
-    ledger.adopt(&kernel.snapshot(), &[]);
+    ledger.join(&kernel.snapshot(), &[]);
     kernel.destinations.pop();
-    let deletion = |ledger: &mut Ledger| ledger.adopt(&kernel.snapshot(), &[]).deletion;
+    let deletion = |ledger: &mut Ledger| ledger.join(&kernel.snapshot(), &[]).deletion;
     let untold: Vec<_> = (0..10).map(|_| deletion(&mut ledger)).collect();
     let expected: Vec<_> = (1..=10).map(|dump| dump == 10).collect();
     assert_eq!(untold, expected);
@@ -535,15 +535,15 @@ fn a_counter_that_went_back_unreported_is_noticed_once() {
     let mut ledger = Ledger::default();
     ledger.restart(4, &mut Snapshot::default());
     assert!(
-        !ledger.adopt(&kernel.snapshot(), &[]).zeroing,
+        !ledger.join(&kernel.snapshot(), &[]).zeroing,
         "its first name"
     );
     kernel.destinations[0].estimated = 3;
-    assert!(ledger.adopt(&kernel.snapshot(), &[]).zeroing);
-    assert!(!ledger.adopt(&kernel.snapshot(), &[]).zeroing);
+    assert!(ledger.join(&kernel.snapshot(), &[]).zeroing);
+    assert!(!ledger.join(&kernel.snapshot(), &[]).zeroing);
     // One that was reported is no surprise.
     ledger.zero(0, kernel.read(0));
     ledger.dump_begins();
     kernel.destinations[0].estimated = 0;
-    assert!(!ledger.adopt(&kernel.snapshot(), &[]).zeroing);
+    assert!(!ledger.join(&kernel.snapshot(), &[]).zeroing);
 }

@@ -35,7 +35,7 @@ pub trait Feed {
     fn conditions(&mut self) -> Conditions;
 
     /// What IPVS has counted in the network namespace; `None` when it does not say.
-    fn totals(&mut self, which: Totals) -> Option<[u64; COUNTERS]>;
+    fn totals(&mut self, which: WhichTotals) -> Option<[u64; COUNTERS]>;
 
     /// Fills `into` with all services and destinations, sorted, with the slots that are known. Empty after
     /// a failure.
@@ -84,7 +84,7 @@ pub trait Feed {
     fn tell(&mut self, order: Order<'_>);
 
     /// Whether what runs goes on with the privileges in effect.
-    fn works(&mut self) -> bool;
+    fn is_permitted(&mut self) -> bool;
 }
 
 /// Where the network namespace is.
@@ -102,7 +102,7 @@ pub enum Followed {
 
 /// Which sums of IPVS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Totals {
+pub enum WhichTotals {
     /// Of this instant (/proc/net/ip_vs_stats_percpu).
     Live,
     /// As the estimator last had them, up to 2 s old (/proc/net/ip_vs_stats).

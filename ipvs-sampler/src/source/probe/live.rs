@@ -37,7 +37,7 @@ pub(super) struct Live {
 
 /// What is known of IPVS's structures before a dump.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct KnownLayout {
     layout: Layout,
     /// Whether [`Layout::inactive`] points at all connections, active ones included.
     inactive_is_total: bool,
@@ -46,7 +46,7 @@ pub(super) struct Known {
 }
 
 /// Where this kernel's IPVS keeps what is read: by the names of members where there is BTF of it.
-pub(super) fn layout(image: &[u8]) -> Result<Known, Unavailable> {
+pub(super) fn layout(image: &[u8]) -> Result<KnownLayout, Unavailable> {
     // First: where /proc shows processes only, the sysctls are no guide to the layout.
     let per_cpu_offset = per_cpu_offset()?;
     let module = fs::read(kernel::MODULE_BTF).ok();
@@ -58,7 +58,7 @@ pub(super) fn layout(image: &[u8]) -> Result<Known, Unavailable> {
                 &error.to_string(),
             ));
         }
-        (Err(_), None) if !fs::exists(kernel::ESTIMATOR_CPUS).unwrap_or(true) => Known {
+        (Err(_), None) if !fs::exists(kernel::ESTIMATOR_CPUS).unwrap_or(true) => KnownLayout {
             layout: kernel::LAYOUT_WITHOUT_BTF,
             inactive_is_total: false,
             to_confirm: true,
@@ -69,7 +69,7 @@ pub(super) fn layout(image: &[u8]) -> Result<Known, Unavailable> {
     Ok(known)
 }
 
-fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<Known, btf::Error> {
+fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<KnownLayout, btf::Error> {
     let wanted = [
         ("ip_vs_dest", "stats"),
         ("ip_vs_service", "stats"),
@@ -111,7 +111,7 @@ fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<Known, btf::Error> {
         weight,
         flags,
     };
-    Ok(Known {
+    Ok(KnownLayout {
         layout,
         inactive_is_total,
         to_confirm: false,
@@ -139,7 +139,7 @@ impl Live {
     /// Loads the programs and attaches what only they need.
     pub(super) fn start(
         ebpf: &mut Ebpf,
-        known: Known,
+        known: KnownLayout,
         cpus: usize,
         slots: u32,
     ) -> Result<Self, Unavailable> {

@@ -202,12 +202,12 @@ impl Probe {
 
     /// Whether what the running probe does from time to time is permitted: the system calls for its
     /// maps and for reading live.
-    pub fn works(&mut self) -> bool {
+    pub fn is_permitted(&mut self) -> bool {
         let live = match &mut self.live {
             Ok(live) => live.read(&mut self.ebpf, 1).is_ok(),
             Err(_) => true,
         };
-        self.pool.works() && live
+        self.pool.is_permitted() && live
     }
 
     /// How many slots there are.

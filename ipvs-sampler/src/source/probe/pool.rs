@@ -26,7 +26,7 @@ impl Pool {
     }
 
     /// Whether the system calls are permitted.
-    pub(super) fn works(&mut self) -> bool {
+    pub(super) fn is_permitted(&mut self) -> bool {
         match self.free.pop(0) {
             Ok(slot) => self.free.push(slot, 0).is_ok(),
             Err(MapError::ElementNotFound) => true,

@@ -51,7 +51,7 @@ pub(super) fn attach(function: &str, error: &(dyn Error + 'static)) -> Unavailab
 }
 
 fn explain_here(attempt: Attempt, answer: &Answer) -> Unavailable {
-    let around = Around {
+    let around = Surroundings {
         conditions: conditions::now(),
         ipvs: kernel::has_ipvs(),
         // The smallest map there is: when that is taken, it is the size that is not.
@@ -67,7 +67,7 @@ fn explain_here(attempt: Attempt, answer: &Answer) -> Unavailable {
 
 /// What else is known of the machine.
 #[derive(Clone, Debug)]
-struct Around {
+struct Surroundings {
     conditions: Conditions,
     ipvs: bool,
     takes_maps: bool,
@@ -78,7 +78,7 @@ struct Around {
 /// lockdown the kernel offers no helper that reads its memory (`bpf_base_func_proto`,
 /// kernel/bpf/helpers.c), so loading fails with `EINVAL`. `perf_event_open` answers `EACCES` or
 /// `EPERM` for want of privileges, and `ENOENT` or `EADDRNOTAVAIL` for want of the function.
-fn explain(attempt: Attempt, answer: &Answer, around: &Around) -> Reason {
+fn explain(attempt: Attempt, answer: &Answer, around: &Surroundings) -> Reason {
     use Attempt::{Attach, Load};
     let conditions = &around.conditions;
     if conditions.locked_down() {
@@ -106,7 +106,7 @@ fn lacks_helper(log: &str) -> bool {
         .any(|words| log.contains(words))
 }
 
-fn not_permitted(around: &Around) -> Reason {
+fn not_permitted(around: &Surroundings) -> Reason {
     let conditions = &around.conditions;
     let administrator = conditions.holds(Capability::SysAdmin);
     let bpf = conditions.holds(Capability::Bpf) && conditions.holds(Capability::Perfmon);
@@ -166,14 +166,14 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Around, Attempt, explain};
+    use super::{Answer, Attempt, Surroundings, explain};
     use crate::source::feed::{Conditions, Reason};
 
     const ALL: u64 = u64::MAX;
     const BPF_ONLY: u64 = 1 << 38 | 1 << 39;
 
-    fn around(capabilities: u64) -> Around {
-        Around {
+    fn around(capabilities: u64) -> Surroundings {
+        Surroundings {
             conditions: Conditions::with_capabilities(capabilities),
             ipvs: true,
             takes_maps: true,
