@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{exec, exec::progress, paths::Workspace, setup, test};
+use crate::{exec, exec::progress, paths::Workspace, setup, test, tidy};
 
 pub(crate) fn run() -> Result<()> {
     progress("format");
@@ -12,6 +12,8 @@ pub(crate) fn run() -> Result<()> {
             .args(["fmt", "--check"])
             .current_dir(Workspace::find()?.root.join("ipvs-sampler-ebpf")),
     )?;
+    progress("structure");
+    tidy::run()?;
     progress("lints");
     exec::run(exec::cargo().args([
         "clippy",

@@ -1,7 +1,7 @@
 //! `cargo xtask VERB`: what the project needs beyond plain cargo.
 //!
 //! One file or folder per verb (`setup`, `ebpf`, `build`, `dist`, `package-test`, `lab`, `test`, `bench`,
-//! `ci`); the other files are the subjects that the verbs share: the eBPF toolchain, Debian's packages,
+//! `tidy`, `ci`); the other files are the subjects that the verbs share: the eBPF toolchain, Debian's packages,
 //! kernels, the guest's root file system and QEMU.
 
 mod apt;
@@ -33,6 +33,7 @@ mod sources;
 mod summary;
 mod terminal;
 mod test;
+mod tidy;
 mod toolchain;
 mod userland;
 
@@ -67,7 +68,9 @@ enum Verb {
     Test(test::Args),
     /// Measure what a live sampler costs, here and in a guest, and print a table
     Bench(bench::Args),
-    /// Everything that a change must pass: format, lints, docs, tests
+    /// Hold the code against ARCHITECTURE.md: who imports whom, where clocks and `unsafe` may be
+    Tidy,
+    /// Everything that a change must pass: format, structure, lints, docs, tests
     Ci,
 }
 
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Verb::Lab(args) => lab::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Tidy => tidy::run(),
         Verb::Ci => ci::run(),
     };
     match outcome {
