@@ -94,11 +94,6 @@ pub(super) const KNOWN_CIRCLES: &[(&str, &str)] = &[
         "ipvs-sampler/src/source/probe/room.rs",
         "ipvs-sampler/src/source/probe/mod.rs",
     ),
-    ("xtask/src/dist/mod.rs", "xtask/src/dist/deb.rs"),
-    ("xtask/src/dist/mod.rs", "xtask/src/dist/tarball.rs"),
-    ("xtask/src/package/boot.rs", "xtask/src/package/mod.rs"),
-    ("xtask/src/package/plain.rs", "xtask/src/package/mod.rs"),
-    ("xtask/src/test.rs", "xtask/src/package/mod.rs"),
     ("tests/guest/main.rs", "tests/guest/director.rs"),
     ("tests/guest/main.rs", "tests/guest/sampler.rs"),
     ("tests/guest/main.rs", "tests/guest/shell.rs"),
@@ -109,22 +104,6 @@ pub(super) const KNOWN_CIRCLES: &[(&str, &str)] = &[
         "tests/kernel/support/traffic.rs",
     ),
     ("tests/python/main.rs", "tests/python/parser.rs"),
-    (
-        "ipvs-sampler-ebpf/src/live.rs",
-        "ipvs-sampler-ebpf/src/main.rs",
-    ),
-    (
-        "ipvs-sampler-ebpf/src/lives.rs",
-        "ipvs-sampler-ebpf/src/main.rs",
-    ),
-    (
-        "ipvs-sampler-ebpf/src/main.rs",
-        "ipvs-sampler-ebpf/src/dumps.rs",
-    ),
-    (
-        "ipvs-sampler-ebpf/src/scheduling.rs",
-        "ipvs-sampler-ebpf/src/main.rs",
-    ),
 ];
 
 /// Who imports whom, by index.

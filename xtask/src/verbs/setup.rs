@@ -9,9 +9,11 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    arch::ARCH,
+    cargo,
+    debian::packages::System,
     exec,
     exec::progress,
-    packages::System,
     paths,
     toolchain::{self, Missing},
 };
@@ -33,7 +35,7 @@ impl Args {
 
 /// Programs and the Debian packages that bring them.
 const PROGRAMS: [(&str, &str); 8] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
+    (ARCH.qemu, ARCH.qemu_package),
     ("depmod", "kmod"),
     ("xz", "xz-utils"),
     ("dpkg", "dpkg"),
@@ -179,7 +181,7 @@ fn ask(what: &str) -> Result<()> {
 fn install_linker(cache: &Path) -> Result<()> {
     progress("building bpf-linker (a minute or two, once)");
     exec::run(
-        exec::cargo()
+        cargo::command()
             .args(LINKER_INSTALL)
             .arg("--force")
             .arg("--root")

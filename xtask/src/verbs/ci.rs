@@ -2,20 +2,22 @@
 
 use anyhow::Result;
 
-use crate::{exec, exec::progress, paths::Workspace, setup, test, tidy};
+use super::{setup, test};
+use crate::{cargo, ebpf, exec, exec::progress, paths::Workspace, tidy};
 
 pub(crate) fn run() -> Result<()> {
+    let workspace = Workspace::find()?;
     progress("format");
-    exec::run(exec::cargo().args(["fmt", "--all", "--check"]))?;
+    exec::run(cargo::command().args(["fmt", "--all", "--check"]))?;
     exec::run(
-        exec::cargo()
+        cargo::command()
             .args(["fmt", "--check"])
-            .current_dir(Workspace::find()?.root.join("ipvs-sampler-ebpf")),
+            .current_dir(workspace.root.join(ebpf::CRATE)),
     )?;
     progress("structure");
     tidy::run()?;
     progress("lints");
-    exec::run(exec::cargo().args([
+    exec::run(cargo::command().args([
         "clippy",
         "--quiet",
         "--workspace",
@@ -23,9 +25,10 @@ pub(crate) fn run() -> Result<()> {
         "--",
         "-Dwarnings",
     ]))?;
+    ebpf::lint(&workspace)?;
     progress("documentation");
     exec::run(
-        exec::cargo()
+        cargo::command()
             .args(["doc", "--quiet", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-Dwarnings"),
     )?;

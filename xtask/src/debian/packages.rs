@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::{
+    debian::sources::{self, Source},
     exec,
     exec::progress,
-    sources::{self, Source},
 };
 
 /// A Debian that packages go into.

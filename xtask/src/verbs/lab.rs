@@ -15,17 +15,19 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use super::setup;
 use crate::{
-    build,
-    console::{self, Event, Watch},
-    ebpf,
+    build::{Built, INIT, PROGRAM},
+    debian::kernel::{Kernel, Series},
     exec::progress,
-    initramfs,
-    kernel::{Kernel, Series},
+    guest::{
+        console::{self, Event, Watch},
+        initramfs,
+        plan::Plan,
+        qemu::{Accel, Boot, Vm},
+        terminal,
+    },
     paths::Workspace,
-    plan::Plan,
-    qemu::{Accel, Boot, Vm},
-    setup, terminal,
 };
 
 #[derive(clap::Args)]
@@ -63,16 +65,7 @@ const ENDING: Duration = Duration::from_secs(15);
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&args.setup)?;
     let workspace = Workspace::find()?;
-    let object = ebpf::build(&workspace)?;
-    let built = build::static_release(
-        &object,
-        &[
-            "--package=ipvs-sampler",
-            "--package=ipvs-sampler-tests",
-            "--bin=ipvs-sampler",
-            "--bin=guest-init",
-        ],
-    )?;
+    let built = Built::for_guest(&workspace, None)?;
     let kernel = Kernel::get(args.kernel)?;
     let accel = Accel::choose(&kernel)?;
     // Before anything is made that has to be taken away again.
@@ -80,8 +73,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let dir = tempfile::TempDir::with_prefix("ipvs-sampler-lab-")?;
     let initrd = dir.path().join("initrd");
     let run = initramfs::Run {
-        init: built.find("guest-init")?,
-        sampler: built.find("ipvs-sampler")?,
+        init: built.find(INIT)?,
+        sampler: built.find(PROGRAM)?,
         tests: &[],
         plan: &plan(args),
     };

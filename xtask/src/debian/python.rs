@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{apt::Apt, exec, paths};
+use crate::{arch::ARCH, debian::apt::Apt, exec, paths};
 
 /// Python with pip, and the libraries that not every machine has.
 const PACKAGES: [&str; 8] = [
@@ -22,9 +22,6 @@ const PACKAGES: [&str; 8] = [
     "libssl3",
     "zlib1g",
 ];
-
-/// Where the packages have their libraries.
-const LIBRARIES: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
 
 /// What of them the interpreter itself is linked with; pip alone needs the others.
 const KEPT: [&str; 2] = ["libexpat.so.1", "libz.so.1"];
@@ -61,7 +58,7 @@ fn fetch(work: &Path, dir: &Path) -> Result<()> {
     fs::rename(root.join("usr/bin/python3.11"), kept.join("bin/python3.11"))?;
     fs::rename(root.join("usr/lib/python3.11"), &modules)?;
     for name in KEPT {
-        let from = LIBRARIES.map(|path| root.join(path).join(name));
+        let from = libraries(&root).map(|path| path.join(name));
         let from = from.iter().find(|path| path.exists());
         let from = from.with_context(|| format!("no {name} in the packages"))?;
         // Not renamed: the library is a link to a file that has its version in its name.
@@ -87,8 +84,7 @@ fn download(work: &Path, root: &Path) -> Result<PathBuf> {
     fs::write(&requirements, PARSER)?;
     let wheels = work.join("wheels");
     fs::create_dir(&wheels)?;
-    let libraries = LIBRARIES.map(|path| root.join(path));
-    let mut command = python(&root.join("usr"), &libraries)?;
+    let mut command = python(&root.join("usr"), &libraries(root))?;
     command
         .arg(root.join("usr/lib/python3/dist-packages/pip"))
         .args(["download", "--quiet", "--disable-pip-version-check"])
@@ -101,6 +97,11 @@ fn download(work: &Path, root: &Path) -> Result<PathBuf> {
     exec::capture_as("pip download", &mut command)?;
     let wheel = fs::read_dir(&wheels)?.next();
     Ok(wheel.context("pip downloaded nothing")??.path())
+}
+
+/// Where the packages have their libraries.
+fn libraries(root: &Path) -> [PathBuf; 2] {
+    ["usr/lib", "lib"].map(|path| root.join(path).join(ARCH.multiarch))
 }
 
 /// The interpreter below `prefix`; nothing of the machine's own Python or of the user's has a say.

@@ -29,7 +29,7 @@ impl Plan {
 
 #[cfg(test)]
 #[allow(dead_code, reason = "only the parser is of interest here")]
-#[path = "../../tests/guest/plan.rs"]
+#[path = "../../../tests/guest/plan.rs"]
 mod reader;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{apt::Apt, exec, paths};
+use crate::{arch::ARCH, debian::apt::Apt, exec, paths};
 
 /// What the guest's init, the tests and a person at the lab's shell call.
 const PACKAGES: [&str; 7] = [
@@ -37,15 +37,16 @@ const LEFT_OUT: [&str; 10] = [
 ];
 
 /// Folders that the guest has no use for.
-const PRUNED: [&str; 7] = [
+const PRUNED: [&str; 5] = [
     "etc/init.d",
-    "usr/lib/x86_64-linux-gnu/gconv",
-    "usr/lib/x86_64-linux-gnu/perl-base",
     "usr/share",
     "usr/lib/tc",
     "usr/lib/locale",
     "var",
 ];
+
+/// And what of the libraries.
+const PRUNED_LIBRARIES: [&str; 2] = ["gconv", "perl-base"];
 
 /// Raised when the lists above or the steps below change.
 const LAYOUT: &str = "1";
@@ -69,12 +70,13 @@ fn fetch(work: &Path, dir: &Path) -> Result<()> {
     packages.retain(|name| !LEFT_OUT.contains(&name.as_str()));
     let root = work.join("root");
     apt.unpack(&packages, &root)?;
-    for path in PRUNED {
-        let path = root.join(path);
-        if path.exists() {
-            fs::remove_dir_all(&path)?;
-        }
-    }
+    let libraries = PRUNED_LIBRARIES.map(|name| ARCH.library(name));
+    paths::prune(
+        &root,
+        PRUNED
+            .into_iter()
+            .chain(libraries.iter().map(String::as_str)),
+    )?;
     link_programs(&root)?;
     fs::rename(&root, dir)?;
     fs::remove_dir_all(work)?;

@@ -10,7 +10,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cpio::Archive, exec::progress, kernel::Kernel, plan::Plan, userland};
+use crate::{
+    debian::{kernel::Kernel, userland},
+    exec::progress,
+    guest::{
+        cpio::Archive,
+        plan::{self, Plan},
+    },
+};
 
 /// What a run adds to the base.
 pub(crate) struct Run<'a> {
@@ -33,7 +40,7 @@ pub(crate) fn write(kernel: &Kernel, run: &Run<'_>, out: &Path) -> Result<()> {
     for (name, path) in run.tests {
         archive.file(&format!("tests/{name}"), 0o755, &program(path)?)?;
     }
-    archive.file(crate::plan::PATH, 0o644, run.plan.text().as_bytes())?;
+    archive.file(plan::PATH, 0o644, run.plan.text().as_bytes())?;
     gzip(file, |out| Ok(out.write_all(&archive.finish()?)?))
 }
 

@@ -9,19 +9,21 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{apt::Apt, exec, paths};
+use crate::{arch::ARCH, debian::apt::Apt, exec, paths};
 
 /// The servers, and the one library that not every machine has.
 const PACKAGES: [&str; 4] = ["influxdb", "victoria-metrics", "prometheus", "libzstd1"];
 
 /// What of the packages is kept.
-const KEPT: [&str; 5] = [
+const KEPT: [&str; 4] = [
     "usr/bin/influxd",
     "usr/bin/prometheus",
     "usr/bin/promtool",
     "usr/bin/victoria-metrics",
-    "usr/lib/x86_64-linux-gnu/libzstd.so.1",
 ];
+
+/// And of its libraries.
+const LIBRARY: &str = "libzstd.so.1";
 
 /// Raised when the lists above change.
 const LAYOUT: &str = "1";
@@ -56,7 +58,8 @@ fn fetch(work: &Path, dir: &Path) -> Result<()> {
     apt.unpack(&PACKAGES.map(str::to_owned), &root)?;
     let kept = work.join("kept");
     fs::create_dir(&kept)?;
-    for path in KEPT {
+    let library = ARCH.library(LIBRARY);
+    for path in KEPT.into_iter().chain([&*library]) {
         let from = root.join(path);
         let name = from.file_name().context("a path without a name")?;
         // Not renamed: the library is a link to a file that has its version in its name.

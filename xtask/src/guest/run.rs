@@ -12,52 +12,21 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    artifacts, build,
-    console::{self, Event, Watch},
-    ebpf,
+    build::{Built, INIT, PROGRAM},
+    debian::kernel::Kernel,
     exec::progress,
-    initramfs,
-    kernel::Kernel,
-    libtest::Tests,
+    guest::{
+        artifacts,
+        console::{self, Event, Watch},
+        initramfs,
+        plan::Plan,
+        qemu::{Accel, Boot, Vm},
+        silence::Silence,
+    },
+    libtest::{Counts, Tests},
     paths::Workspace,
-    plan::Plan,
-    qemu::{Accel, Boot, Vm},
-    silence::Silence,
-    summary::Counts,
+    report::{Outcome, Report},
 };
-
-/// How it went in one place.
-pub(crate) struct Report {
-    pub(crate) place: String,
-    pub(crate) outcome: Outcome,
-    /// The names of tests that failed.
-    pub(crate) failed: Vec<String>,
-}
-
-/// How it went.
-pub(crate) enum Outcome {
-    Ran(Counts),
-    /// The run broke off, for this reason.
-    Broke(Counts, String),
-    /// The kernel cannot be had, and need not.
-    NotAvailable(String),
-}
-
-impl Report {
-    /// Of a place that cannot be had: a failure only where it has to be there.
-    pub(crate) fn without(place: &str, why: &anyhow::Error, required: bool) -> Self {
-        let why = format!("{why:#}");
-        Self {
-            place: place.to_owned(),
-            outcome: if required {
-                Outcome::Broke(Counts::default(), why)
-            } else {
-                Outcome::NotAvailable(why)
-            },
-            failed: Vec::new(),
-        }
-    }
-}
 
 /// What is booted in every kernel.
 pub(crate) struct Guest {
@@ -72,17 +41,7 @@ pub(crate) struct Guest {
 impl Guest {
     /// Builds the sampler and the test target `tests` of the package that runs in guests.
     pub(crate) fn build(workspace: &Workspace, tests: &str, filter: Option<&str>) -> Result<Self> {
-        let object = ebpf::build(workspace)?;
-        let built = build::static_release(
-            &object,
-            &[
-                "--package=ipvs-sampler",
-                "--package=ipvs-sampler-tests",
-                "--bin=ipvs-sampler",
-                "--bin=guest-init",
-                &format!("--test={tests}"),
-            ],
-        )?;
+        let built = Built::for_guest(workspace, Some(tests))?;
         // What a failed test has to say is wanted when it fails, and not at the end that may never come.
         let mut plan = Plan::new("test")
             .with("test", tests)
@@ -91,8 +50,8 @@ impl Guest {
             plan = plan.with("arg", filter);
         }
         Ok(Self {
-            init: built.find("guest-init")?.to_owned(),
-            sampler: built.find("ipvs-sampler")?.to_owned(),
+            init: built.find(INIT)?.to_owned(),
+            sampler: built.find(PROGRAM)?.to_owned(),
             tests: vec![(tests.into(), built.find(tests)?.to_owned())],
             filter: filter.map(str::to_owned),
             plan,

@@ -3,20 +3,17 @@
 //! The host's part is the benches `live` and `output` of ipvs-sampler, the guest's the test target `measure`. Each
 //! prints lines of the form `measured: WHAT | FIGURE | TARGET`.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::Stdio,
-};
+use anyhow::{Result, bail};
 
-use anyhow::{Context as _, Result, bail};
-
+use super::setup;
 use crate::{
+    cargo,
+    debian::kernel::{Kernel, Series},
     ebpf, exec,
     exec::progress,
-    guest::{Guest, Outcome},
-    kernel::{Kernel, Series},
+    guest::{run::Guest, terminal},
     paths::Workspace,
-    setup, terminal,
+    report::Outcome,
 };
 
 #[derive(clap::Args)]
@@ -54,7 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn on_host(workspace: &Workspace, rows: &mut Rows) -> Result<()> {
     let object = ebpf::build(workspace)?;
     progress("measuring on the host");
-    let mut child = exec::cargo()
+    let mut command = cargo::command();
+    command
         .args([
             "bench",
             "--quiet",
@@ -62,20 +60,11 @@ fn on_host(workspace: &Workspace, rows: &mut Rows) -> Result<()> {
             "--bench=live",
             "--bench=output",
         ])
-        .env("IPVS_SAMPLER_EBPF_OBJECT", object)
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
-    let stdout = child
-        .stdout
-        .take()
-        .context("cargo has no standard output")?;
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
-        progress(&line);
-        rows.line("host", &line);
-    }
-    let status = child.wait()?;
+        .env(ebpf::VARIABLE, object);
+    let status = exec::each_line(&mut command, |line| {
+        progress(line);
+        rows.line("host", line);
+    })?;
     if !status.success() {
         bail!("`cargo bench` failed ({status})");
     }

@@ -3,9 +3,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,19 +12,22 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 
+use super::setup;
 use crate::{
+    cargo,
+    debian::{
+        kernel::{Kernel, Series},
+        python, servers,
+    },
     exec,
     exec::progress,
-    guest::{Guest, Outcome, Report},
-    kernel::{Kernel, Series},
+    guest::{qemu, run::Guest, terminal},
     libtest::Tests,
     package,
     paths::Workspace,
-    python, qemu, servers, setup,
-    summary::Counts,
-    terminal,
+    report::{Outcome, Report, conclude},
 };
 
 #[derive(clap::Args, Default)]
@@ -66,7 +68,7 @@ fn on_host(args: &Args) -> Result<Report> {
     progress("testing on the host");
     counted(
         "host",
-        exec::cargo()
+        cargo::command()
             .args(["test", "--no-fail-fast"])
             .args(&args.filter),
     )
@@ -94,7 +96,7 @@ fn with_python(args: &Args) -> Result<Report> {
 
 /// `cargo test` of one of the targets in tests, which finds in `variable` what it needs.
 fn target(args: &Args, name: &str, variable: &str, dir: &Path) -> Command {
-    let mut command = exec::cargo();
+    let mut command = cargo::command();
     command
         .args(["test", "--no-fail-fast", "--package=ipvs-sampler-tests"])
         .args(["--test", name])
@@ -105,22 +107,13 @@ fn target(args: &Args, name: &str, variable: &str, dir: &Path) -> Command {
 
 /// Runs `cargo test` and counts what it says.
 fn counted(place: &str, command: &mut Command) -> Result<Report> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
-    let stdout = child
-        .stdout
-        .take()
-        .context("cargo has no standard output")?;
     let mut tests = Tests::default();
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
+    let status = exec::each_line(command, |line| {
         println!("{line}");
-        tests.line(&line);
-    }
+        tests.line(line);
+    })?;
     let counts = tests.counts();
-    let outcome = match child.wait()? {
+    let outcome = match status {
         status if status.success() || counts.failed > 0 => Outcome::Ran(counts),
         status => Outcome::Broke(counts, format!("`cargo test` failed ({status})")),
     };
@@ -204,49 +197,6 @@ fn available_kib(text: &str) -> Option<usize> {
         .lines()
         .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-/// Prints the closing summary; an error if anything failed or nothing ran.
-pub(crate) fn conclude(reports: &[Report]) -> Result<()> {
-    let mut total = Counts::default();
-    println!("\nsummary:");
-    for Report {
-        place,
-        outcome,
-        failed,
-    } in reports
-    {
-        match outcome {
-            Outcome::Ran(counts) => {
-                total += *counts;
-                println!("  {place:<7} {counts}");
-            }
-            Outcome::Broke(counts, reason) => {
-                let counts = counts.at_least_one_failed();
-                total += counts;
-                println!("  {place:<7} {counts}: {reason}");
-            }
-            Outcome::NotAvailable(reason) => println!("  {place:<7} not available: {reason}"),
-        }
-        for name in failed {
-            println!("          failed: {name}");
-        }
-    }
-    let absent = reports
-        .iter()
-        .filter(|r| matches!(r.outcome, Outcome::NotAvailable(_)))
-        .count();
-    if absent > 0 {
-        println!("{absent} place(s) not available");
-    }
-    println!("{total}");
-    if total.failed > 0 {
-        bail!("tests failed");
-    }
-    if total.passed == 0 {
-        bail!("no test ran");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,12 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::{apt::Apt, exec::progress, modules, paths};
+use crate::{
+    arch::ARCH,
+    debian::{apt::Apt, modules},
+    exec::progress,
+    paths,
+};
 
 /// A kernel series that ipvs-sampler is tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,7 +40,7 @@ impl Series {
         }
     }
 
-    /// The suites whose `linux-image-amd64` is of this series; apt takes the newest of them.
+    /// The suites whose metapackage is of this series; apt takes the newest of them.
     fn suites(self) -> &'static [&'static str] {
         match self {
             Self::V5_10 => &["bullseye", "bullseye-security"],
@@ -150,10 +155,11 @@ fn fetch(series: Series, work: &Path, dir: &Path) -> Result<String> {
 /// package holds everything; later it depends on linux-binary-… and linux-modules-….
 fn packages(apt: &Apt, series: Series) -> Result<Vec<String>> {
     let mut found: Vec<String> = Vec::new();
-    let mut open = vec!["linux-image-amd64".to_owned()];
+    let mut open = vec![format!("linux-image-{}", ARCH.debian)];
+    let suffix = format!("-{}", ARCH.debian);
     while let Some(package) = open.pop() {
         for name in apt.depends(&package)? {
-            if name.starts_with("linux-") && name.ends_with("-amd64") && !found.contains(&name) {
+            if name.starts_with("linux-") && name.ends_with(&suffix) && !found.contains(&name) {
                 found.push(name.clone());
                 open.push(name);
             }

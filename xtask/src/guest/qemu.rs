@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{exec::progress, kernel::Kernel, paths, silence::Silence};
+use crate::{arch::ARCH, debian::kernel::Kernel, exec::progress, guest::silence::Silence, paths};
 
 /// A guest's memory: an initramfs of Debian's size is unpacked into it.
 const GUEST_MEMORY: &str = "2G";
@@ -63,7 +63,7 @@ impl Vm {
         let console = listen(&dir.path().join("console"))?;
         let data = listen(&dir.path().join("data"))?;
         let stderr = dir.path().join("stderr");
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut command = Command::new(ARCH.qemu);
         command
             .args([
                 "-nodefaults",
@@ -123,7 +123,7 @@ impl Vm {
         }
         let mut child = command
             .spawn()
-            .context("cannot start qemu-system-x86_64: run `cargo xtask setup`")?;
+            .with_context(|| format!("cannot start {}: run `cargo xtask setup`", ARCH.qemu))?;
         let connected =
             accept(&console, &mut child).and_then(|c| Ok((c, accept(&data, &mut child)?)));
         match connected {

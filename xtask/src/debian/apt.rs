@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    debian::sources::{self, DEBIAN_KEYRING, Source},
     exec,
-    sources::{self, DEBIAN_KEYRING, Source},
 };
 
 /// One private view of the archive, made of a few suites.
