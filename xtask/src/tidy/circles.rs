@@ -94,16 +94,6 @@ pub(super) const KNOWN_CIRCLES: &[(&str, &str)] = &[
         "ipvs-sampler/src/source/probe/room.rs",
         "ipvs-sampler/src/source/probe/mod.rs",
     ),
-    ("tests/guest/main.rs", "tests/guest/director.rs"),
-    ("tests/guest/main.rs", "tests/guest/sampler.rs"),
-    ("tests/guest/main.rs", "tests/guest/shell.rs"),
-    ("tests/guest/main.rs", "tests/guest/tests.rs"),
-    ("tests/guest/system.rs", "tests/guest/main.rs"),
-    (
-        "tests/kernel/support/network.rs",
-        "tests/kernel/support/traffic.rs",
-    ),
-    ("tests/python/main.rs", "tests/python/parser.rs"),
 ];
 
 /// Who imports whom, by index.

@@ -47,7 +47,7 @@ fn stats(first: u64) -> Stats {
 
 /// TCP, UDP and SCTP, both families, a mark in both, tunnels to the other family. `largest` is the first
 /// of the largest numbers.
-pub(crate) fn director(largest: u64) -> Snapshot {
+pub fn director(largest: u64) -> Snapshot {
     let socket = |protocol, address, port| VirtualAddress::Socket {
         protocol,
         address,
@@ -104,7 +104,7 @@ pub(crate) fn director(largest: u64) -> Snapshot {
 }
 
 /// Tags that need every escape there is.
-pub(crate) fn tags() -> Vec<(String, String)> {
+pub fn tags() -> Vec<(String, String)> {
     [
         ("a b,c=d", "e f,g=h"),
         ("host", "lb1"),
@@ -116,7 +116,7 @@ pub(crate) fn tags() -> Vec<(String, String)> {
 }
 
 /// What the sampler says of itself.
-pub(crate) fn with_report<T>(work: impl FnOnce(&Health, &Report<'_>) -> T) -> T {
+pub fn with_report<T>(work: impl FnOnce(&Health, &Report<'_>) -> T) -> T {
     let mut health = Health::new().unwrap();
     health.ticks = 77;
     health.dumps = 7;
@@ -135,7 +135,7 @@ pub(crate) fn with_report<T>(work: impl FnOnce(&Health, &Report<'_>) -> T) -> T 
 }
 
 /// How an output is doing.
-pub(crate) fn output() -> sink::Report<'static> {
+pub fn output() -> sink::Report<'static> {
     sink::Report {
         label: "influx+http://127.0.0.1:8086/?db=lb&gzip=off",
         counts: sink::Counts {
@@ -159,7 +159,7 @@ pub(crate) fn output() -> sink::Report<'static> {
 }
 
 /// All lines of a complete snapshot.
-pub(crate) fn lines(snapshot: &Snapshot, timestamp: i64) -> Vec<u8> {
+pub fn lines(snapshot: &Snapshot, timestamp: i64) -> Vec<u8> {
     let encoder = Influx {
         style: TagStyle {
             netns: Some("blue one".into()),
@@ -196,16 +196,18 @@ pub(crate) fn lines(snapshot: &Snapshot, timestamp: i64) -> Vec<u8> {
 
 /// A value with its type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Typed {
+pub enum Typed {
+    /// With the suffix `i`.
     Integer(i64),
+    /// In quotes.
     Text(String),
 }
 
 /// A point: measurement, tags, timestamp.
-pub(crate) type Point = (String, BTreeMap<String, String>, i64);
+pub type Point = (String, BTreeMap<String, String>, i64);
 
 /// Points and their fields, as a parser that is not ours reads them.
-pub(crate) fn points(lines: &[u8]) -> BTreeMap<Point, BTreeMap<String, Typed>> {
+pub fn points(lines: &[u8]) -> BTreeMap<Point, BTreeMap<String, Typed>> {
     let text = str::from_utf8(lines).unwrap();
     let mut points = BTreeMap::new();
     for line in parse_lines(text) {

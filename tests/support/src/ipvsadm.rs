@@ -6,26 +6,26 @@ use super::sh;
 
 /// By service (`TCP 10.0.0.1:80`, `FWM 7`, `FWM 7 IPv6`) and destination (empty for the service's
 /// own row), the row's remaining words.
-pub(crate) type Table = BTreeMap<(String, String), Vec<String>>;
+pub type Table = BTreeMap<(String, String), Vec<String>>;
 
 /// `ipvsadm -Ln`: of services scheduler and flags, of destinations forwarding, weight, active and
 /// inactive connections.
-pub(crate) fn list() -> Table {
+pub fn list() -> Table {
     table("ipvsadm -Ln")
 }
 
 /// `--stats --exact`: connections, packets and bytes in and out.
-pub(crate) fn stats() -> Table {
+pub fn stats() -> Table {
     table("ipvsadm -Ln --stats --exact")
 }
 
 /// `--rate --exact`: per second.
-pub(crate) fn rates() -> Table {
+pub fn rates() -> Table {
     table("ipvsadm -Ln --rate --exact")
 }
 
 /// Connections of each destination.
-pub(crate) fn connections() -> BTreeMap<(String, String), u64> {
+pub fn connections() -> BTreeMap<(String, String), u64> {
     stats()
         .into_iter()
         .filter(|((_, destination), _)| !destination.is_empty())

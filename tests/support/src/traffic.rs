@@ -11,15 +11,18 @@ use std::{
     time::Duration,
 };
 
-use super::network::{CLIENT, REAL, inside};
+use super::{
+    eventually,
+    network::{CLIENT, REAL, inside},
+};
 
 /// Port of the real servers' TCP service.
-pub(crate) const TCP_PORT: u16 = 80;
+pub const TCP_PORT: u16 = 80;
 /// Port of the real servers' UDP service.
-pub(crate) const UDP_PORT: u16 = 53;
+pub const UDP_PORT: u16 = 53;
 
 /// Starts the real servers: TCP that reads until the end, UDP that listens.
-pub(crate) fn serve() {
+pub fn serve() {
     inside(REAL, || {
         let listener = TcpListener::bind(("::", TCP_PORT)).expect("listening");
         accept(listener);
@@ -31,7 +34,7 @@ pub(crate) fn serve() {
 }
 
 /// Serves connections on threads of its own.
-pub(crate) fn accept(listener: TcpListener) {
+pub fn accept(listener: TcpListener) {
     let listener = Arc::new(listener);
     for _ in 0..4 {
         let listener = Arc::clone(&listener);
@@ -51,7 +54,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 /// Makes so many complete TCP connections to `to`, four at a time.
-pub(crate) fn connect(to: &str, count: usize) {
+pub fn connect(to: &str, count: usize) {
     const WORKERS: usize = 4;
     let to = address(to);
     let workers: Vec<_> = (0..WORKERS)
@@ -70,7 +73,7 @@ pub(crate) fn connect(to: &str, count: usize) {
 }
 
 /// Makes so many TCP connections to `to` and keeps them open until dropped.
-pub(crate) fn hold(to: &str, count: usize) -> Vec<TcpStream> {
+pub fn hold(to: &str, count: usize) -> Vec<TcpStream> {
     let to = address(to);
     inside(CLIENT, move || {
         (0..count)
@@ -82,7 +85,7 @@ pub(crate) fn hold(to: &str, count: usize) -> Vec<TcpStream> {
 }
 
 /// Sends so many datagrams to `to`, each from a port of its own.
-pub(crate) fn send(to: &str, count: usize) {
+pub fn send(to: &str, count: usize) {
     let to = address(to);
     inside(CLIENT, move || {
         let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -102,7 +105,7 @@ pub(crate) fn send(to: &str, count: usize) {
 
 /// Makes the client know the director's link-layer address: until it does, the kernel keeps only a
 /// few datagrams. A connection that is refused is enough.
-pub(crate) fn resolve_neighbours() {
+pub fn resolve_neighbours() {
     inside(CLIENT, || {
         for director in ["10.2.0.254:1", "[fd00:2::fe]:1"] {
             let _ = TcpStream::connect_timeout(&address(director), Duration::from_secs(5));
@@ -113,7 +116,7 @@ pub(crate) fn resolve_neighbours() {
 }
 
 /// Connections without end, until dropped. Those that fail are not the point.
-pub(crate) struct Load {
+pub struct Load {
     stop: Arc<AtomicBool>,
     made: Arc<AtomicU64>,
     worker: Option<JoinHandle<()>>,
@@ -121,7 +124,7 @@ pub(crate) struct Load {
 
 impl Load {
     /// Connects to each of `to` in turn.
-    pub(crate) fn start(to: &[&str]) -> Self {
+    pub fn start(to: &[&str]) -> Self {
         let to: Vec<_> = to.iter().map(|text| address(text)).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let made = Arc::new(AtomicU64::new(0));
@@ -145,15 +148,15 @@ impl Load {
 
     /// Waits until it has made so many more connections.
     #[track_caller]
-    pub(crate) fn goes_on(&self, connections: u64) {
+    pub fn goes_on(&self, connections: u64) {
         let enough = self.made() + connections;
-        super::eventually("connections of the load", || {
+        eventually("connections of the load", || {
             (self.made() >= enough).then_some(())
         });
     }
 
     /// Connections made so far.
-    pub(crate) fn made(&self) -> u64 {
+    pub fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
 }

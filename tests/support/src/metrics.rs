@@ -10,18 +10,19 @@ use std::{
 use super::eventually;
 
 /// Labels by name.
-pub(crate) type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// Samples by metric and labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Page {
-    pub(crate) samples: BTreeMap<(String, Labels), String>,
+pub struct Page {
+    /// Each value as it is written.
+    pub samples: BTreeMap<(String, Labels), String>,
     /// By the name that samples have.
-    pub(crate) kinds: BTreeMap<String, String>,
+    pub kinds: BTreeMap<String, String>,
 }
 
 /// Scrapes until the page is of a tick that began after this call: a machine may be too slow for the first.
-pub(crate) fn scrape(port: u16) -> Page {
+pub fn scrape(port: u16) -> Page {
     let asked = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("a clock")
@@ -39,14 +40,14 @@ pub(crate) fn scrape(port: u16) -> Page {
 }
 
 /// A page; the head and the body of the answer.
-pub(crate) fn get(port: u16, accept: &str) -> (String, String) {
+pub fn get(port: u16, accept: &str) -> (String, String) {
     let (head, body) = ask(port, "/metrics", accept);
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     (head, body)
 }
 
 /// One request; the head and the body of the answer.
-pub(crate) fn ask(port: u16, path: &str, accept: &str) -> (String, String) {
+pub fn ask(port: u16, path: &str, accept: &str) -> (String, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connecting");
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
@@ -65,7 +66,7 @@ pub(crate) fn ask(port: u16, path: &str, accept: &str) -> (String, String) {
 impl Page {
     /// Reads the text format 0.0.4.
     #[track_caller]
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line ends");
         let mut page = Self::default();
         let mut helped = BTreeSet::new();
@@ -92,7 +93,7 @@ impl Page {
     }
 
     /// All samples of a metric.
-    pub(crate) fn of(&self, name: &str) -> Vec<(&Labels, &str)> {
+    pub fn of(&self, name: &str) -> Vec<(&Labels, &str)> {
         let samples = self.samples.iter();
         samples
             .filter(|((other, _), _)| other == name)
@@ -101,7 +102,7 @@ impl Page {
     }
 
     /// The sum over all samples of a metric.
-    pub(crate) fn sum(&self, name: &str) -> u64 {
+    pub fn sum(&self, name: &str) -> u64 {
         let numbers = self.of(name).into_iter();
         numbers
             .map(|(_, value)| value.parse::<u64>().expect("a whole number"))

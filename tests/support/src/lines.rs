@@ -15,20 +15,34 @@ const EXTENDED_FIELDS: &str = "bytes_per_second_in bytes_per_second_out connecti
                                lower_threshold overloaded persistent_connections pps_in_max \
                                pps_out_max timeout upper_threshold weight";
 
+/// Fields of both that never go back.
+pub const COUNTERS: [&str; 5] = [
+    "connections",
+    "pkts_in",
+    "pkts_out",
+    "bytes_in",
+    "bytes_out",
+];
+
 /// One line.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) measurement: String,
-    pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) numbers: BTreeMap<String, i64>,
-    pub(crate) texts: BTreeMap<String, String>,
-    pub(crate) timestamp: i64,
+pub struct Line {
+    /// Its measurement.
+    pub measurement: String,
+    /// Its tags by name.
+    pub tags: BTreeMap<String, String>,
+    /// Fields that are integers, by name.
+    pub numbers: BTreeMap<String, i64>,
+    /// Fields that are strings, by name.
+    pub texts: BTreeMap<String, String>,
+    /// Nanoseconds since 1970.
+    pub timestamp: i64,
 }
 
 impl Line {
     /// Parses and checks one line.
     #[track_caller]
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut parsed = parse_lines(text);
         let line = parsed
             .next()
@@ -124,7 +138,7 @@ impl Line {
 
     /// A number that must be there.
     #[track_caller]
-    pub(crate) fn number(&self, field: &str) -> u64 {
+    pub fn number(&self, field: &str) -> u64 {
         let number = self
             .numbers
             .get(field)
@@ -133,18 +147,18 @@ impl Line {
     }
 
     /// Whether it is about everything, not about one window.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.numbers.len() > 2
     }
 
     /// A tag, empty when it is not there.
-    pub(crate) fn tag(&self, name: &str) -> &str {
+    pub fn tag(&self, name: &str) -> &str {
         self.tags.get(name).map_or("", String::as_str)
     }
 
     /// `TCP 10.0.0.1:80` or `FWM 7` for the service that a line is about, as [`super::ipvsadm`]
     /// names it; a firewall mark's family is not in a destination's line.
-    pub(crate) fn service(&self) -> String {
+    pub fn service(&self) -> String {
         let prefix = if self.measurement == "ipvs_virtual_server" {
             ""
         } else {
@@ -160,7 +174,7 @@ impl Line {
     }
 
     /// `10.1.0.1:80` or `[fd00:1::1]:80` for the destination.
-    pub(crate) fn destination(&self) -> String {
+    pub fn destination(&self) -> String {
         socket(self.tag("address"), self.tag("port"))
     }
 }
@@ -174,7 +188,7 @@ fn socket(address: &str, port: &str) -> String {
 }
 
 /// Lines about one destination of one service.
-pub(crate) fn about<'a>(
+pub fn about<'a>(
     lines: &'a [Line],
     service: &'a str,
     destination: &'a str,

@@ -11,14 +11,14 @@ use std::{
 };
 
 /// The shortest wait.
-pub(crate) const STEP: Duration = Duration::from_millis(20);
+pub const STEP: Duration = Duration::from_millis(20);
 
 /// How long something is waited for, counted in steps.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Polls until `probe` has an answer.
 #[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     match soon(STEP, || probe().ok_or(())) {
         Ok(answer) => answer,
         Err(()) => panic!("never happened: {what}"),
@@ -26,7 +26,7 @@ pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
 }
 
 /// Polls again and again until `probe` has an answer, or returns what it said last.
-pub(crate) fn soon<T, E>(every: Duration, mut probe: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+pub fn soon<T, E>(every: Duration, mut probe: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     for _ in 0..PATIENCE.as_millis() / every.as_millis() {
         if let Ok(answer) = probe() {
             return Ok(answer);
@@ -37,7 +37,7 @@ pub(crate) fn soon<T, E>(every: Duration, mut probe: impl FnMut() -> Result<T, E
 }
 
 /// Lets time pass, and everything else run.
-pub(crate) fn pause(length: Duration) {
+pub fn pause(length: Duration) {
     let steps = length.as_nanos() / STEP.as_nanos();
     for _ in 0..steps {
         thread::sleep(STEP);
@@ -47,12 +47,12 @@ pub(crate) fn pause(length: Duration) {
 }
 
 /// Long enough for the kernel's estimator to have run for every object: it does every 2 s.
-pub(crate) fn let_the_estimator_run() {
+pub fn let_the_estimator_run() {
     pause(Duration::from_secs(4));
 }
 
 /// Does something, and returns how long it took in steps.
-pub(crate) fn steps_of<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub fn steps_of<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let steps = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let answer = thread::scope(|scope| {
@@ -70,13 +70,14 @@ pub(crate) fn steps_of<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 /// Notes the longest time in which this machine let a thread wait that wanted to run.
-pub(crate) struct Stalls {
+pub struct Stalls {
     done: std::sync::Arc<AtomicBool>,
     thread: thread::JoinHandle<Duration>,
 }
 
 impl Stalls {
-    pub(crate) fn watch() -> Self {
+    /// Begins.
+    pub fn watch() -> Self {
         let done = std::sync::Arc::new(AtomicBool::new(false));
         let end = std::sync::Arc::clone(&done);
         let thread = thread::spawn(move || {
@@ -91,7 +92,8 @@ impl Stalls {
         Self { done, thread }
     }
 
-    pub(crate) fn longest(self) -> Duration {
+    /// Ends, and says how long.
+    pub fn longest(self) -> Duration {
         self.done.store(true, Ordering::Relaxed);
         self.thread.join().expect("the watch")
     }

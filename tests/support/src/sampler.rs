@@ -12,12 +12,12 @@ use super::{eventually, lines::Line};
 const BINARY: &str = "/bin/ipvs-sampler";
 
 /// Runs the sampler to its end.
-pub(crate) fn output(arguments: &str) -> Output {
+pub fn output(arguments: &str) -> Output {
     command(arguments).output().expect("running the sampler")
 }
 
 /// `once --format influx`.
-pub(crate) fn once() -> Vec<Line> {
+pub fn once() -> Vec<Line> {
     let output = output("once");
     assert!(
         output.status.success(),
@@ -32,14 +32,14 @@ pub(crate) fn once() -> Vec<Line> {
 }
 
 /// The command, to be varied.
-pub(crate) fn command(arguments: &str) -> Command {
+pub fn command(arguments: &str) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments.split_whitespace());
     command
 }
 
 /// A running `ipvs-sampler run`.
-pub(crate) struct Sampler {
+pub struct Sampler {
     child: Child,
     lines: Arc<Mutex<Vec<Line>>>,
     readers: Vec<JoinHandle<()>>,
@@ -47,15 +47,18 @@ pub(crate) struct Sampler {
 }
 
 /// How it ended.
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) messages: String,
+pub struct Ended {
+    /// Its exit code; none after a signal.
+    pub code: Option<i32>,
+    /// All of its lines.
+    pub lines: Vec<Line>,
+    /// What it said on standard error.
+    pub messages: String,
 }
 
 impl Sampler {
     /// Starts `run` with these arguments and waits for its first complete snapshot.
-    pub(crate) fn run(arguments: &str) -> Self {
+    pub fn run(arguments: &str) -> Self {
         let mut sampler = Self::spawn(command(&format!("run {arguments}")));
         eventually("a first report of the sampler", || {
             let ended = sampler.child.try_wait().expect("waiting");
@@ -66,7 +69,7 @@ impl Sampler {
     }
 
     /// As [`Sampler::run`], and the probe must be counting: connections by events alone.
-    pub(crate) fn counting(arguments: &str) -> Self {
+    pub fn counting(arguments: &str) -> Self {
         let sampler = Self::run(&format!("--ebpf require --live off {arguments}"));
         let report = sampler.report().expect("a report");
         assert_eq!(report.texts["mode"], "events");
@@ -74,7 +77,7 @@ impl Sampler {
     }
 
     /// As [`Sampler::run`], and every counter must be read live.
-    pub(crate) fn live(arguments: &str) -> Self {
+    pub fn live(arguments: &str) -> Self {
         let sampler = Self::run(&format!("--ebpf require {arguments}"));
         let report = sampler.report().expect("a report");
         assert_eq!(report.texts["mode"], "live", "{}", report.texts["reason"]);
@@ -82,7 +85,7 @@ impl Sampler {
     }
 
     /// Starts a command and reads what it prints.
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -126,34 +129,33 @@ impl Sampler {
     }
 
     /// The number of its process.
-    #[allow(dead_code, reason = "for the measurements")]
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// All lines so far.
-    pub(crate) fn lines(&self) -> Vec<Line> {
+    pub fn lines(&self) -> Vec<Line> {
         self.lines.lock().expect("lines").clone()
     }
 
     /// The last line that fits. Cheaper than looking through a copy of all lines where there are many.
-    pub(crate) fn find(&self, mut fits: impl FnMut(&Line) -> bool) -> Option<Line> {
+    pub fn find(&self, mut fits: impl FnMut(&Line) -> bool) -> Option<Line> {
         let lines = self.lines.lock().expect("lines");
         lines.iter().rfind(|line| fits(line)).cloned()
     }
 
     /// How many lines so far.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.lines.lock().expect("lines").len()
     }
 
     /// The last report of the sampler about itself.
-    pub(crate) fn report(&self) -> Option<Line> {
+    pub fn report(&self) -> Option<Line> {
         self.find(|line| line.measurement == "ipvs_sampler")
     }
 
     /// Waits for the next complete snapshot that was begun after this call.
-    pub(crate) fn next_report(&self) -> Line {
+    pub fn next_report(&self) -> Line {
         let before = self.report().map_or(0, |line| line.number("ticks"));
         let later = |at_least: u64| {
             eventually("another report", || {
@@ -165,18 +167,18 @@ impl Sampler {
     }
 
     /// Says something on its standard input, which has to be a pipe.
-    pub(crate) fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().expect("a pipe");
         stdin.write_all(text.as_bytes()).expect("writing");
     }
 
     /// Closes its standard input.
-    pub(crate) fn hang_up(&mut self) {
+    pub fn hang_up(&mut self) {
         self.child.stdin.take();
     }
 
     /// A number of kB from /proc/PID/status, such as `VmRSS`.
-    pub(crate) fn status(&self, field: &str) -> u64 {
+    pub fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("its status");
         let line = status
@@ -188,12 +190,12 @@ impl Sampler {
     }
 
     /// What it said on standard error so far.
-    pub(crate) fn messages(&self) -> String {
+    pub fn messages(&self) -> String {
         self.messages.lock().expect("messages").clone()
     }
 
     /// Ends it as a service manager does, and collects everything.
-    pub(crate) fn stop(mut self) -> Ended {
+    pub fn stop(mut self) -> Ended {
         let pid = i32::try_from(self.child.id()).expect("a pid");
         if let Some(pid) = rustix::process::Pid::from_raw(pid) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
@@ -202,7 +204,7 @@ impl Sampler {
     }
 
     /// Waits until it ends by itself.
-    pub(crate) fn wait(&mut self) -> Ended {
+    pub fn wait(&mut self) -> Ended {
         let code = self.child.wait().expect("waiting").code();
         for reader in self.readers.drain(..) {
             reader.join().expect("every line is well formed");
@@ -229,7 +231,7 @@ impl Drop for Sampler {
 }
 
 /// Reads a stream to its end, for a test that does not want lines.
-pub(crate) fn drain(mut stream: impl std::io::Read) -> Vec<u8> {
+pub fn drain(mut stream: impl std::io::Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("reading");
     bytes
