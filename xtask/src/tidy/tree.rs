@@ -1,6 +1,10 @@
 //! The Rust files of the workspace, by their paths from its root, with `/` between folders.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -60,16 +64,13 @@ impl Files {
     }
 
     /// Folders with a `lib.rs` or `main.rs`: each is a crate's.
-    pub(super) fn crates(&self) -> Vec<&str> {
-        let mut folders: Vec<_> = self
-            .0
+    pub(super) fn crates(&self) -> BTreeSet<&str> {
+        self.0
             .keys()
             .filter_map(|path| path.rsplit_once('/'))
             .filter(|(_, name)| matches!(*name, "lib.rs" | "main.rs"))
             .map(|(folder, _)| folder)
-            .collect();
-        folders.dedup();
-        folders
+            .collect()
     }
 }
 
