@@ -22,6 +22,13 @@ pub(crate) struct Apt {
 }
 
 impl Apt {
+    /// Debian 12's archive as it is now, seen from a work place.
+    pub(crate) fn debian_12(work: &Path) -> Result<Self> {
+        let apt = Self::new(&work.join("apt"), &["bookworm"])?;
+        apt.update()?;
+        Ok(apt)
+    }
+
     /// Prepares the configuration below `dir` for `suites`, at the mirrors this machine uses.
     pub(crate) fn new(dir: &Path, suites: &[&str]) -> Result<Self> {
         if exec::find_on_path("apt-get").is_none() {

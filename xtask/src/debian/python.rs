@@ -46,8 +46,7 @@ pub(crate) fn get() -> Result<PathBuf> {
 }
 
 fn fetch(work: &Path, dir: &Path) -> Result<()> {
-    let apt = Apt::new(&work.join("apt"), &["bookworm"])?;
-    apt.update()?;
+    let apt = Apt::debian_12(work)?;
     let root = work.join("root");
     apt.unpack(&PACKAGES.map(str::to_owned), &root)?;
     let wheel = download(work, &root)?;

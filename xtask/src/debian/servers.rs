@@ -52,8 +52,7 @@ fn is_their_debian(release: &str) -> bool {
 }
 
 fn fetch(work: &Path, dir: &Path) -> Result<()> {
-    let apt = Apt::new(&work.join("apt"), &["bookworm"])?;
-    apt.update()?;
+    let apt = Apt::debian_12(work)?;
     let root = work.join("root");
     apt.unpack(&PACKAGES.map(str::to_owned), &root)?;
     let kept = work.join("kept");

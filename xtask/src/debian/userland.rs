@@ -64,8 +64,7 @@ pub(crate) fn get() -> Result<PathBuf> {
 }
 
 fn fetch(work: &Path, dir: &Path) -> Result<()> {
-    let apt = Apt::new(&work.join("apt"), &["bookworm"])?;
-    apt.update()?;
+    let apt = Apt::debian_12(work)?;
     let mut packages = apt.closure(&PACKAGES)?;
     packages.retain(|name| !LEFT_OUT.contains(&name.as_str()));
     let root = work.join("root");

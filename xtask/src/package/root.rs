@@ -66,8 +66,7 @@ pub(crate) fn get() -> Result<Root> {
 }
 
 fn make(work: &Path, dir: &Path) -> Result<()> {
-    let apt = Apt::new(&work.join("apt"), &["bookworm"])?;
-    apt.update()?;
+    let apt = Apt::debian_12(work)?;
     let tool = work.join("debootstrap");
     apt.unpack(&["debootstrap".to_owned()], &tool)?;
     let mirror = sources::mirrors(&sources::read(Path::new("/etc/apt"))).main;
