@@ -6,18 +6,18 @@ use aya_ebpf::programs::ProbeContext;
 use ipvs_sampler_common::{COUNTERS, Fill, NO_SLOT, ObjectKind, State};
 
 use crate::{
-    cpu, live,
+    helpers::{cpu, now, process, tally},
+    live,
     maps::{DISCOVERY, DUMP_SEEN, FILLS, LAYOUT, TARGET},
-    now, process,
     records::NO_WAKEUP,
-    slots, tally,
+    slots,
 };
 
 /// No `struct ip_vs_dest` or `struct ip_vs_service` is larger.
 const LARGEST_OBJECT: u64 = 4096;
 
 /// Leaves a sign that the probes fire. Whose dump it is does not matter.
-pub fn began() -> Option<()> {
+pub(crate) fn began() -> Option<()> {
     let seen = DUMP_SEEN.get_ptr_mut(0)?;
     // SAFETY: a pointer into the map's memory, which the verifier bounds. An aligned integer: of two
     // dumps at the same moment one leaves its whole value.
@@ -25,7 +25,7 @@ pub fn began() -> Option<()> {
     Some(())
 }
 
-pub fn filled(ctx: &ProbeContext, kind: u32) -> Option<()> {
+pub(crate) fn filled(ctx: &ProbeContext, kind: u32) -> Option<()> {
     if TARGET.get(0)?.process != process() {
         return Some(());
     }
@@ -73,7 +73,7 @@ fn look(fill: &mut Fill, kind: u32) -> Option<()> {
     Some(())
 }
 
-pub fn copied(ctx: &ProbeContext) -> Option<()> {
+pub(crate) fn copied(ctx: &ProbeContext) -> Option<()> {
     if TARGET.get(0)?.process != process() {
         return Some(());
     }

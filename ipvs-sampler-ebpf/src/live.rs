@@ -7,8 +7,9 @@ use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, programs::RawTracePoin
 use ipvs_sampler_common::{COUNTERS, Layout, Object, ObjectKind, State};
 
 use crate::{
+    helpers::read,
     maps::{CONSTANTS, CPU_OFFSETS, LAYOUT, OBJECTS, PROGRESS, READINGS},
-    read, slots,
+    slots,
 };
 
 /// Reads of one (object, CPU) in one run, roughly. The verifier walks through each of them when the
@@ -19,15 +20,15 @@ const STEPS: u32 = 256;
 /// More CPUs than that are more than the verifier follows: then nothing is read live.
 const MOST_CPUS: u32 = 4096;
 
-pub type Counters = [u64; COUNTERS];
+pub(crate) type Counters = [u64; COUNTERS];
 
 /// Tells user space how far a run came.
-pub fn progress(reached: u32) -> i32 {
+pub(crate) fn progress(reached: u32) -> i32 {
     PROGRESS.set(0, u64::from(reached), 0).map_or(1, |()| 0)
 }
 
 /// Copies `__per_cpu_offset` into a map: it does not change after boot.
-pub fn copy_cpu_offsets() -> Option<u32> {
+pub(crate) fn copy_cpu_offsets() -> Option<u32> {
     let layout = LAYOUT.get(0)?;
     let cpus = CONSTANTS.load().cpus;
     let mut copied = 0;
@@ -47,7 +48,7 @@ pub fn copy_cpu_offsets() -> Option<u32> {
 ///
 /// How far each loop goes is known when the program is loaded, and the same on every path: otherwise
 /// the verifier would have to follow each combination of slot and CPU by itself.
-pub fn read_objects(ctx: &RawTracePointContext) -> u32 {
+pub(crate) fn read_objects(ctx: &RawTracePointContext) -> u32 {
     let first: u32 = ctx.arg(0);
     let end: u32 = ctx.arg(1);
     let run: u64 = ctx.arg(2);
@@ -121,7 +122,13 @@ fn read_object(layout: &Layout, cpus: u32, run: u64, slot: u32, object: &Object)
 /// What netlink is to show of an object's counters at this moment (`ip_vs_copy_stats`): the estimator's
 /// copy less the counters at the last zeroing.
 #[inline(always)]
-pub fn show(shown: &mut Counters, layout: &Layout, kind: u32, address: u64, refused: &mut u32) {
+pub(crate) fn show(
+    shown: &mut Counters,
+    layout: &Layout,
+    kind: u32,
+    address: u64,
+    refused: &mut u32,
+) {
     let stats = stats(layout, kind, address);
     copy_to(
         place(shown),
@@ -136,7 +143,7 @@ pub fn show(shown: &mut Counters, layout: &Layout, kind: u32, address: u64, refu
 
 /// What the memory of the destination at `address` says besides its counters.
 #[inline(always)]
-pub fn state(layout: &Layout, address: u64, refused: &mut u32) -> State {
+pub(crate) fn state(layout: &Layout, address: u64, refused: &mut u32) -> State {
     let [active, inactive, persistent] = words(
         address,
         [layout.active, layout.inactive, layout.persistent],

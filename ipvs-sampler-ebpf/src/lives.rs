@@ -4,16 +4,21 @@ use aya_ebpf::programs::ProbeContext;
 use aya_log_ebpf::debug;
 use ipvs_sampler_common::{Kind, NO_SLOT, Record, Slot};
 
-use crate::{cpu, maps::TARGET, records::submit, slots, tally};
+use crate::{
+    helpers::{cpu, tally},
+    maps::TARGET,
+    records::submit,
+    slots,
+};
 
-pub fn deleted(ctx: &ProbeContext) -> Option<()> {
+pub(crate) fn deleted(ctx: &ProbeContext) -> Option<()> {
     if ctx.arg::<u64>(0)? == TARGET.get(0)?.netns_ipvs {
         retire(ctx, ctx.arg(1)?)?;
     }
     Some(())
 }
 
-pub fn updated(ctx: &ProbeContext) -> Option<()> {
+pub(crate) fn updated(ctx: &ProbeContext) -> Option<()> {
     if ctx.arg::<u32>(3)? != 0 {
         retire(ctx, ctx.arg(1)?)?;
     }
@@ -30,11 +35,11 @@ fn retire(ctx: &ProbeContext, object: u64) -> Option<()> {
     Some(())
 }
 
-pub fn service_deleted(ctx: &ProbeContext) -> Option<()> {
+pub(crate) fn service_deleted(ctx: &ProbeContext) -> Option<()> {
     retire(ctx, ctx.arg(0)?)
 }
 
-pub fn zeroed(ctx: &ProbeContext) -> Option<()> {
+pub(crate) fn zeroed(ctx: &ProbeContext) -> Option<()> {
     change(Kind::ZEROED, ctx.arg(0)?, NO_SLOT)
 }
 

@@ -2,12 +2,13 @@
 //! of the functions it watches. Nothing here runs per packet.
 //!
 //! Each probe is an entry and a body that returns early; each way out that loses something has
-//! its counter in [`Tally`].
+//! its counter in [`Tally`](ipvs_sampler_common::Tally).
 
 #![no_std]
 #![no_main]
 
 mod dumps;
+mod helpers;
 mod live;
 mod lives;
 mod maps;
@@ -17,45 +18,43 @@ mod slots;
 mod synthetic;
 
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-        bpf_probe_read_kernel,
-    },
+    helpers::bpf_get_current_task,
     macros::{kprobe, raw_tracepoint},
     programs::{ProbeContext, RawTracePointContext},
 };
-use ipvs_sampler_common::{ObjectKind, Tally, Whoami};
-use maps::{CONSTANTS, TALLIES, WHOAMI};
+use helpers::{process, read};
+use ipvs_sampler_common::{ObjectKind, Whoami};
+use maps::{CONSTANTS, WHOAMI};
 
 /// `ip_vs_conn_new(p, dest_af, daddr, dport, flags, dest, fwmark)`: IPVS found a destination.
 #[kprobe]
-pub fn conn_new(ctx: ProbeContext) -> u32 {
+pub(crate) fn conn_new(ctx: ProbeContext) -> u32 {
     scheduling::scheduled(&ctx).map_or(1, |()| 0)
 }
 
 /// `__ip_vs_del_dest(ipvs, dest, cleanup)`: the destination leaves its service for the trash.
 #[kprobe]
-pub fn del_dest(ctx: ProbeContext) -> u32 {
+pub(crate) fn del_dest(ctx: ProbeContext) -> u32 {
     lives::deleted(&ctx).map_or(1, |()| 0)
 }
 
 /// `__ip_vs_update_dest(svc, dest, udest, add)`: with `add` a destination begins a life, in fresh
 /// memory or revived from the trash; either way at an address that may have had another life.
 #[kprobe]
-pub fn update_dest(ctx: ProbeContext) -> u32 {
+pub(crate) fn update_dest(ctx: ProbeContext) -> u32 {
     lives::updated(&ctx).map_or(1, |()| 0)
 }
 
 /// `ip_vs_zero_estimator(stats)`: the counters of one object start from zero (`ipvsadm -Z`).
 #[kprobe]
-pub fn zero_estimator(ctx: ProbeContext) -> u32 {
+pub(crate) fn zero_estimator(ctx: ProbeContext) -> u32 {
     lives::zeroed(&ctx).map_or(1, |()| 0)
 }
 
 /// `ip_vs_genl_dump_services(skb, cb)`: a dump of services begins or goes on, also of an empty table.
 /// So each of our dumps shows whether probes fire at all.
 #[kprobe]
-pub fn dump_services(_ctx: ProbeContext) -> u32 {
+pub(crate) fn dump_services(_ctx: ProbeContext) -> u32 {
     dumps::began().map_or(1, |()| 0)
 }
 
@@ -63,33 +62,33 @@ pub fn dump_services(_ctx: ProbeContext) -> u32 {
 /// process's dump the order of these calls is the order of the messages, and so gives each
 /// pointer its name without any offset into the kernel's structures.
 #[kprobe]
-pub fn fill_dest(ctx: ProbeContext) -> u32 {
+pub(crate) fn fill_dest(ctx: ProbeContext) -> u32 {
     dumps::filled(&ctx, ObjectKind::DESTINATION).map_or(1, |()| 0)
 }
 
 /// `ip_vs_copy_stats(to, stats)`: the statistics of the object that is being written into a dump.
 /// Attached only where nothing else says where in the object they are.
 #[kprobe]
-pub fn copy_stats(ctx: ProbeContext) -> u32 {
+pub(crate) fn copy_stats(ctx: ProbeContext) -> u32 {
     dumps::copied(&ctx).map_or(1, |()| 0)
 }
 
 /// `ip_vs_genl_fill_service(skb, svc)`: the same for services.
 #[kprobe]
-pub fn fill_service(ctx: ProbeContext) -> u32 {
+pub(crate) fn fill_service(ctx: ProbeContext) -> u32 {
     dumps::filled(&ctx, ObjectKind::SERVICE).map_or(1, |()| 0)
 }
 
 /// `ip_vs_unlink_service(svc, cleanup)`, `__ip_vs_del_service(svc, cleanup)` from 7.x on: the
 /// service and all its destinations go.
 #[kprobe]
-pub fn del_service(ctx: ProbeContext) -> u32 {
+pub(crate) fn del_service(ctx: ProbeContext) -> u32 {
     lives::service_deleted(&ctx).map_or(1, |()| 0)
 }
 
 /// Never attached: user space runs it to learn who it is in the kernel's terms.
 #[raw_tracepoint]
-pub fn whoami(_ctx: RawTracePointContext) -> i32 {
+pub(crate) fn whoami(_ctx: RawTracePointContext) -> i32 {
     identified().map_or(1, |()| 0)
 }
 
@@ -115,46 +114,14 @@ fn identified() -> Option<()> {
 
 /// Never attached: user space runs it once before `read_live`.
 #[raw_tracepoint]
-pub fn cpu_offsets(_ctx: RawTracePointContext) -> i32 {
+pub(crate) fn cpu_offsets(_ctx: RawTracePointContext) -> i32 {
     live::progress(live::copy_cpu_offsets().unwrap_or(0))
 }
 
 /// Never attached: user space runs it at each tick.
 #[raw_tracepoint]
-pub fn read_live(ctx: RawTracePointContext) -> i32 {
+pub(crate) fn read_live(ctx: RawTracePointContext) -> i32 {
     live::progress(live::read_objects(&ctx))
-}
-
-#[inline(always)]
-fn tally(cpu: u32) -> Option<&'static mut Tally> {
-    let tally = TALLIES.get_ptr_mut(cpu)?;
-    // SAFETY: as for a cell: this CPU's own entry.
-    Some(unsafe { &mut *tally })
-}
-
-#[inline(always)]
-fn cpu() -> u32 {
-    // SAFETY: the helper takes no pointer.
-    unsafe { bpf_get_smp_processor_id() }
-}
-
-/// Nanoseconds since boot, without the time in suspension: `CLOCK_MONOTONIC`.
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes no pointer.
-    unsafe { bpf_ktime_get_ns() }
-}
-
-#[inline(always)]
-fn process() -> u32 {
-    (bpf_get_current_pid_tgid() >> 32) as u32
-}
-
-/// Reads eight bytes of kernel memory.
-#[inline(always)]
-fn read(address: u64) -> Option<u64> {
-    // SAFETY: the helper checks the address and fails on a bad one.
-    unsafe { bpf_probe_read_kernel(address as *const u64) }.ok()
 }
 
 #[cfg(not(test))]

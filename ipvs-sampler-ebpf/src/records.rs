@@ -5,10 +5,10 @@ use ipvs_sampler_common::{Record, Tally};
 use crate::maps::RECORDS;
 
 /// `BPF_RB_NO_WAKEUP`: the reader comes by itself at each tick.
-pub const NO_WAKEUP: u64 = 1;
+pub(crate) const NO_WAKEUP: u64 = 1;
 
 #[inline(always)]
-pub fn submit(tally: &mut Tally, record: Record) -> bool {
+pub(crate) fn submit(tally: &mut Tally, record: Record) -> bool {
     let Some(mut entry) = RECORDS.reserve::<Record>(0) else {
         return false;
     };

@@ -7,11 +7,10 @@ use aya_log_ebpf::warn;
 use ipvs_sampler_common::{Arrival, Kind, ObjectKind, Record, Slot, Tally, Target};
 
 use crate::{
-    cpu,
+    helpers::{cpu, now, read, tally},
     maps::{ARRIVALS, CELLS, TARGET},
-    now, read,
     records::submit,
-    slots, tally,
+    slots,
 };
 
 /// `IP_VS_CONN_F_ONE_PACKET`: the one flag that a counted connection may carry. All others
@@ -19,7 +18,7 @@ use crate::{
 /// (net/netfilter/ipvs: `ip_vs_conn_stats` and the call sites of `ip_vs_conn_new`).
 const ONE_PACKET: u32 = 0x2000;
 
-pub fn scheduled(ctx: &ProbeContext) -> Option<()> {
+pub(crate) fn scheduled(ctx: &ProbeContext) -> Option<()> {
     let target = TARGET.get(0)?;
     let cpu = cpu();
     let tally = tally(cpu)?;

@@ -7,7 +7,7 @@ use crate::maps::{FREE_SLOTS, MUTED, OBJECTS, SLOT_OF};
 
 /// The slot of an object, taken from the free ones when it has none yet.
 #[inline(always)]
-pub fn of(address: u64, kind: u32) -> Option<Slot> {
+pub(crate) fn of(address: u64, kind: u32) -> Option<Slot> {
     if let Some(slot) = find(address) {
         return Some(slot);
     }
@@ -34,7 +34,7 @@ pub fn of(address: u64, kind: u32) -> Option<Slot> {
 
 /// Ends a life: the pointer's next connection takes a fresh slot, and nobody reads it any more.
 #[inline(always)]
-pub fn retire(address: u64) -> Option<Slot> {
+pub(crate) fn retire(address: u64) -> Option<Slot> {
     let slot = find(address)?;
     SLOT_OF.remove(address).ok()?;
     let _ = OBJECTS.set(
@@ -51,7 +51,7 @@ pub fn retire(address: u64) -> Option<Slot> {
 
 /// Whether nobody asks for the object of a slot.
 #[inline(always)]
-pub fn is_muted(slot: Slot) -> bool {
+pub(crate) fn is_muted(slot: Slot) -> bool {
     MUTED.get(slot).is_some_and(|muted| *muted != 0)
 }
 

@@ -16,7 +16,7 @@ static SYNTHETIC: Array<[u64; 64]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Never attached: user space runs it to learn at which address of the kernel the memory begins.
 #[raw_tracepoint]
-pub fn locate_synthetic(_ctx: RawTracePointContext) -> i32 {
+pub(crate) fn locate_synthetic(_ctx: RawTracePointContext) -> i32 {
     located().map_or(1, |()| 0)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Where tests put files; they learn it from `IPVS_SAMPLER_ARTIFACTS`.
 pub(crate) const DIRECTORY: &str = "/artifacts";

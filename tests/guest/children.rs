@@ -2,7 +2,7 @@
 
 use rustix::process::{Pid, WaitOptions, wait};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Reaps whatever ends until `pid` does; its exit code, or 128 and the signal's number.
 pub(crate) fn wait_for(pid: Pid) -> Result<i32, Error> {

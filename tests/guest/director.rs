@@ -7,7 +7,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{Error, system::command, traffic};
+use crate::{error::Error, system::command, traffic};
 
 const SERVERS: [u8; 3] = [1, 2, 3];
 
@@ -20,26 +20,14 @@ const SERVICES: [(&str, &str, u16); 4] = [
     ("-f 7", "wlc", 8080),
 ];
 
+/// The virtual addresses and the client, as the tests have them.
+const CLIENT_SIDE: &str = include_str!("../support/src/client.ip");
+
 const DIRECTOR: &str = "\
-    ip link add vip type dummy
-    ip link set vip up
-    ip addr add 10.0.0.1/32 dev vip
-    ip addr add fd00::1/128 dev vip nodad
     ip link add real type bridge
     ip link set real up
     ip addr add 10.1.0.254/24 dev real
     ip addr add fd00:1::fe/64 dev real nodad
-    ip netns add client
-    ip link add clients type veth peer name eth0 netns client
-    ip link set clients up
-    ip addr add 10.2.0.254/24 dev clients
-    ip addr add fd00:2::fe/64 dev clients nodad
-    ip -n client link set lo up
-    ip -n client link set eth0 up
-    ip -n client addr add 10.2.0.1/24 dev eth0
-    ip -n client addr add fd00:2::1/64 dev eth0 nodad
-    ip -n client route add default via 10.2.0.254
-    ip -n client route add default via fd00:2::fe
     sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1";
 
 const SERVER: &str = "\
@@ -60,8 +48,9 @@ const FIREWALL: &str =
 pub(crate) fn set_up() -> Result<(), Error> {
     println!("guest: configuring the director");
     let servers = SERVERS.map(|n| SERVER.replace('N', &n.to_string()));
-    for line in DIRECTOR
+    for line in CLIENT_SIDE
         .lines()
+        .chain(DIRECTOR.lines())
         .chain(servers.iter().flat_map(|text| text.lines()))
     {
         command(line)?;

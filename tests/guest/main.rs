@@ -7,6 +7,7 @@
 mod artifacts;
 mod children;
 mod director;
+mod error;
 mod modules;
 mod plan;
 mod sampler;
@@ -18,10 +19,8 @@ mod traffic;
 
 use std::process::ExitCode;
 
+use error::Error;
 use plan::{Mode, Plan};
-
-/// A reason to give up, in words.
-type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {

@@ -1,4 +1,4 @@
-//! What this guest shall do, as `xtask/src/plan.rs` has written it.
+//! What this guest shall do, as `xtask/src/guest/plan.rs` has written it.
 
 use std::fs;
 

@@ -12,8 +12,8 @@ use rustix::{
 };
 
 use crate::{
-    Error,
     children::{pid_of, wait_for},
+    error::Error,
     plan::Plan,
     serial,
 };

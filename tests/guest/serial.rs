@@ -4,7 +4,7 @@ use std::fs::File;
 
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Opens the port for bytes as they are: no echo, no line ends rewritten.
 pub(crate) fn open() -> Result<File, Error> {

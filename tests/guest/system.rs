@@ -8,7 +8,7 @@ use rustix::{
     system::{RebootCommand, reboot, sethostname},
 };
 
-use crate::Error;
+use crate::error::Error;
 
 /// Programs first, busybox's applets last: its `ip` must not hide iproute2's.
 const PATH: &str = "/bin:/sbin:/usr/bin:/usr/sbin:/usr/libexec/busybox";

@@ -3,8 +3,9 @@
 use std::{fs, process::Command};
 
 use crate::{
-    Error, artifacts,
+    artifacts,
     children::{pid_of, wait_for},
+    error::Error,
     plan::Plan,
 };
 

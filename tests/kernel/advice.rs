@@ -3,15 +3,14 @@
 
 use std::process::Command;
 
-use crate::{
-    life::in_mode,
-    live::configure,
-    support::{
-        lines::Line,
-        sampler::{self, Sampler},
-        sh,
-    },
+use support::{
+    director,
+    lines::Line,
+    sampler::{self, Sampler},
+    sh,
 };
+
+use crate::life::in_mode;
 
 /// Runs shell commands in a mount namespace that ends with them, and `doctor` between them.
 fn doctor_says(obstacle: &str, remedy: &str) -> [String; 2] {
@@ -30,7 +29,7 @@ fn doctor_says(obstacle: &str, remedy: &str) -> [String; 2] {
 
 #[test]
 fn what_stands_against_a_source_is_named_and_the_remedy_helps() {
-    configure();
+    director::mixed();
     for (obstacle, words, remedy) in [
         (
             "mount -t proc -o subset=pid proc /proc",
@@ -81,7 +80,7 @@ fn address_in(text: &str) -> Option<&str> {
 /// It cannot be undone while the kernel runs: this test's name in main.rs puts it last.
 pub(crate) fn lockdown_is_named_and_no_address_leaves() {
     const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
-    configure();
+    director::mixed();
     let running = Sampler::run("--interval 500ms --resolution 50ms");
     in_mode(&running, "live");
     let _ = Command::new("mount")

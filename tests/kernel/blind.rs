@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
+use support::{
+    director::{self, ipvsadm},
+    eventually,
+    lines::{COUNTERS, Line},
+    sampler::{self, Sampler},
+    traffic,
+};
+
 use crate::{
     life::{Switch, in_mode},
-    live::{becomes_equal, configure},
-    support::{
-        eventually,
-        lines::Line,
-        network::ipvsadm,
-        sampler::{self, Sampler},
-        traffic,
-    },
+    live::becomes_equal,
 };
 
 /// Switches of the kernel that keep attached kprobes from running.
@@ -32,13 +33,6 @@ fn doctor() -> String {
 
 /// No counter of an object goes back from one line to the next.
 fn nothing_goes_back(lines: &[Line]) {
-    const COUNTERS: [&str; 5] = [
-        "connections",
-        "pkts_in",
-        "pkts_out",
-        "bytes_in",
-        "bytes_out",
-    ];
     let mut last = HashMap::new();
     for line in lines {
         if !["ipvs_virtual_server", "ipvs_real_server"].contains(&line.measurement.as_str()) {
@@ -59,7 +53,7 @@ fn nothing_goes_back(lines: &[Line]) {
 #[test]
 fn a_probe_that_is_switched_off_is_not_available() {
     for (path, word) in SWITCHES {
-        configure();
+        director::mixed();
         let switched_off = off(path);
         let said = doctor();
         assert!(said.contains("events   unavailable"), "{said}");
@@ -74,7 +68,7 @@ fn a_probe_that_is_switched_off_is_not_available() {
 #[test]
 fn a_run_that_begins_blind_sees_when_it_can() {
     let (path, word) = SWITCHES[0];
-    configure();
+    director::mixed();
     let switched_off = off(path);
     let required = sampler::output("run --ebpf require --for 2s");
     let messages = String::from_utf8(required.stderr).expect("text");
@@ -85,7 +79,7 @@ fn a_run_that_begins_blind_sees_when_it_can() {
     let report = in_mode(&sampler, "netlink");
     assert!(report.texts["reason"].contains(word), "{report:?}");
     drop(switched_off);
-    configure();
+    director::mixed();
     in_mode(&sampler, "live");
     traffic::connect("10.0.0.1:80", 7);
     becomes_equal(&sampler);
@@ -97,7 +91,7 @@ fn a_run_that_begins_blind_sees_when_it_can() {
 fn a_probe_that_is_switched_off_while_it_runs_is_noticed() {
     let [ftrace, kprobes] = SWITCHES;
     for ((path, word), mode) in [(ftrace, "events"), (kprobes, "live")] {
-        configure();
+        director::mixed();
         let choice = if mode == "live" { "auto" } else { "off" };
         let sampler = Sampler::run(&format!(
             "--interval 500ms --resolution 50ms --live {choice}"
@@ -126,7 +120,7 @@ fn a_probe_that_is_switched_off_while_it_runs_is_noticed() {
 #[test]
 fn a_required_probe_that_goes_blind_ends_the_run() {
     let (path, word) = SWITCHES[0];
-    configure();
+    director::mixed();
     let mut sampler = Sampler::live("--interval 500ms");
     let switched_off = off(path);
     let ended = sampler.wait();
@@ -139,7 +133,7 @@ fn a_required_probe_that_goes_blind_ends_the_run() {
 #[test]
 fn what_a_blind_probe_missed_is_counted() {
     let (path, _) = SWITCHES[0];
-    configure();
+    director::mixed();
     let sampler = Sampler::run("--interval 500ms --resolution 50ms");
     in_mode(&sampler, "live");
     let switched_off = off(path);

@@ -14,13 +14,13 @@ use ipvs_sampler::{
     source::netlink::{Netlink, capture, replay},
 };
 
-use crate::support::{network, sh, traffic};
+use support::{director, sh, traffic};
 
 #[test]
 fn a_dump_of_ten_thousand_destinations_replays_as_it_was() {
     const SERVICES: usize = 100;
     const EACH: usize = 100;
-    network::ready();
+    director::ready();
     let mut rules = String::new();
     for service in 0..SERVICES {
         let port = 1000 + service;
@@ -32,7 +32,7 @@ fn a_dump_of_ten_thousand_destinations_replays_as_it_was() {
         }
     }
     rules.push_str("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m\n");
-    network::restore(&rules);
+    director::restore(&rules);
     traffic::connect("10.0.0.1:80", 5);
 
     let recorded = Arc::new(Mutex::new(Vec::new()));

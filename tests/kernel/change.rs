@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::support::{
+use support::{
+    director::{self, ipvsadm},
     eventually, ipvsadm, let_the_estimator_run,
     lines::about,
-    network::{self, ipvsadm},
     pace::pause,
     sampler::Sampler,
     traffic::{self, Load},
@@ -14,14 +14,7 @@ use crate::support::{
 const SERVICE: &str = "TCP 10.0.0.1:80";
 
 fn two_destinations() {
-    network::ready();
-    for line in "-A -t 10.0.0.1:80 -s rr
-        -a -t 10.0.0.1:80 -r 10.1.0.1:80 -m
-        -a -t 10.0.0.1:80 -r 10.1.0.2:80 -m"
-        .lines()
-    {
-        ipvsadm(line);
-    }
+    director::serve([1, 2]);
 }
 
 /// After a quiet time, the sampler's word on every destination is the kernel's.
@@ -83,9 +76,7 @@ fn a_service_is_created_anew_with_the_same_destinations() {
     for _ in 0..5 {
         pause(Duration::from_millis(300));
         ipvsadm("-D -t 10.0.0.1:80");
-        ipvsadm("-A -t 10.0.0.1:80 -s rr");
-        ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m");
-        ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+        director::service(80, [2, 1]);
     }
     drop(load);
     agrees_when_quiet(sampler);
@@ -128,14 +119,8 @@ fn everything_is_cleared_and_configured_anew_under_load() {
     );
 
     // The addresses have changed places: pointers that come again have other names now.
-    for line in "-A -t 10.0.0.1:8080 -s rr
-        -a -t 10.0.0.1:8080 -r 10.1.0.2:80 -m
-        -A -t 10.0.0.1:80 -s rr
-        -a -t 10.0.0.1:80 -r 10.1.0.3:80 -m"
-        .lines()
-    {
-        ipvsadm(line);
-    }
+    director::service(8080, [2]);
+    director::service(80, [3]);
     let line = eventually("a line of the new service", || {
         about(&sampler.lines(), "TCP 10.0.0.1:8080", "10.1.0.2:80")
             .rfind(|line| line.number("connections") > 3)
@@ -152,8 +137,7 @@ fn a_service_added_under_load_has_its_first_connections_too() {
     let sampler = Sampler::counting("--interval 60s --resolution 20ms");
     let load = Load::start(&["10.0.0.1:80"]);
     pause(Duration::from_millis(300));
-    ipvsadm("-A -t 10.0.0.1:8080 -s rr");
-    ipvsadm("-a -t 10.0.0.1:8080 -r 10.1.0.7:80 -m");
+    director::service(8080, [7]);
     traffic::connect("10.0.0.1:8080", 5);
     // Long before the interval: the unknown destination asked for a dump.
     eventually("the new destination's five connections", || {

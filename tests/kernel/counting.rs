@@ -2,10 +2,11 @@
 
 use std::net::TcpListener;
 
-use crate::support::{
+use support::{
+    director::{self, ipvsadm},
     eventually, ipvsadm, let_the_estimator_run,
     lines::{Line, about},
-    network::{self, inside, ipvsadm},
+    network::inside,
     sampler::{Ended, Sampler},
     scheduled_by_the_kernel, sh, traffic,
 };
@@ -50,8 +51,8 @@ fn never_goes_back(lines: &[Line]) {
 
 #[test]
 fn every_connection_is_counted_published_and_named() {
-    network::ready();
-    for line in "-A -t 10.0.0.1:80 -s wrr
+    director::configure(
+        "-A -t 10.0.0.1:80 -s wrr
         -a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3
         -a -t 10.0.0.1:80 -r 10.1.0.2:80 -m -w 1
         -A -t [fd00::1]:80 -s rr
@@ -61,11 +62,8 @@ fn every_connection_is_counted_published_and_named() {
         -a -u 10.0.0.1:53 -r 10.1.0.1:53 -m
         -a -u 10.0.0.1:53 -r 10.1.0.2:53 -m
         -A -u 10.0.0.1:54 -s rr -o
-        -a -u 10.0.0.1:54 -r 10.1.0.3:53 -m"
-        .lines()
-    {
-        ipvsadm(line);
-    }
+        -a -u 10.0.0.1:54 -r 10.1.0.3:53 -m",
+    );
     let before = scheduled_by_the_kernel();
     let sampler = Sampler::counting("--interval 2s --resolution 50ms");
     traffic::connect("10.0.0.1:80", 2000);
@@ -112,9 +110,7 @@ fn every_connection_is_counted_published_and_named() {
 fn what_was_scheduled_before_the_start_is_in_the_count() {
     // A destination of its own: one that comes back within two minutes is revived with whatever the
     // estimator had not yet seen of its former life.
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.20:80 -m");
+    director::serve([20]);
     traffic::connect("10.0.0.1:80", 30);
     let_the_estimator_run();
     let sampler = Sampler::counting("--interval 1s");
@@ -129,7 +125,7 @@ fn what_was_scheduled_before_the_start_is_in_the_count() {
 
 #[test]
 fn templates_and_other_network_namespaces_are_not_counted() {
-    network::ready();
+    director::ready();
     ipvsadm("-A -t 10.0.0.1:80 -s rr -p 300");
     ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
 
@@ -178,9 +174,7 @@ fn templates_and_other_network_namespaces_are_not_counted() {
 
 #[test]
 fn a_burst_shows_while_netlink_still_shows_nothing() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+    director::serve([1]);
     let_the_estimator_run();
     let sampler = Sampler::counting("--interval 60s --resolution 10ms");
     let netlink = || ipvsadm::connections().into_values().sum::<u64>();

@@ -9,22 +9,13 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{
-    life::in_mode,
-    permission::unload,
-    support::{
-        eventually,
-        network::{self, ipvsadm},
-        sampler::{self, Sampler},
-        traffic,
-    },
+use support::{
+    director, eventually,
+    sampler::{self, Sampler},
+    traffic,
 };
 
-fn configure() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
-}
+use crate::{life::in_mode, permission::unload};
 
 fn hang_up(sampler: &Sampler) {
     let pid = i32::try_from(sampler.id()).expect("a pid");
@@ -41,7 +32,7 @@ fn a_hang_up_reads_the_configuration_again() {
     const CONFIGURATION: &str = "/tmp/configuration.toml";
     const FORMER: &str = "/tmp/former-output";
     const LATER: &str = "/tmp/later-output";
-    configure();
+    director::serve([1]);
     let write = |text: &str| fs::write(CONFIGURATION, text).expect("a file");
     write(&format!(
         "interval = '1s'\noutput = ['stdout', 'file:{FORMER}']\n"
@@ -102,7 +93,7 @@ fn a_hang_up_reads_the_configuration_again() {
 
 #[test]
 fn however_many_hang_ups_there_are_ticks_go_on() {
-    configure();
+    director::serve([1]);
     let sampler = Sampler::run("--interval 500ms --resolution 20ms");
     let done = AtomicBool::new(false);
     // A test that fails has to end, too.
@@ -152,7 +143,7 @@ const BPF: u64 = 1 << 39;
 
 #[test]
 fn another_user_goes_on_with_what_a_new_probe_takes() {
-    configure();
+    director::serve([1]);
     let sampler = Sampler::live("--interval 1s --resolution 50ms --user 65534");
     for [user, permitted, effective, no_new] in identities(&sampler) {
         assert_eq!(
@@ -166,7 +157,7 @@ fn another_user_goes_on_with_what_a_new_probe_takes() {
     traffic::connect("10.0.0.1:80", 5);
     unload();
     in_mode(&sampler, "waiting");
-    configure();
+    director::serve([1]);
     in_mode(&sampler, "live");
     traffic::connect("10.0.0.1:80", 7);
     sampler.next_report();
@@ -179,7 +170,7 @@ fn another_user_goes_on_with_what_a_new_probe_takes() {
 
 #[test]
 fn with_the_least_privileges_it_samples_on_and_asks_to_be_started_again() {
-    configure();
+    director::serve([1]);
     let mut sampler = Sampler::live("--interval 1s --resolution 50ms --privileges least");
     // Since 5.19 what is open needs no CAP_BPF.
     let old = is_before_5_19();
@@ -196,7 +187,7 @@ fn with_the_least_privileges_it_samples_on_and_asks_to_be_started_again() {
     let last = lines.rfind(|line| line.measurement == "ipvs_virtual_server");
     assert_eq!(last.expect("a service").number("connections"), 5);
     unload();
-    configure();
+    director::serve([1]);
     let ended = sampler.wait();
     assert_eq!(ended.code, Some(75), "{}", ended.messages);
     assert!(
@@ -262,7 +253,7 @@ fn a_configuration_is_checked_and_shown() {
 
 #[test]
 fn messages_can_be_json() {
-    configure();
+    director::serve([1]);
     let sampler = Sampler::run("--interval 1s --log-format json");
     let ended = sampler.stop();
     for line in ended.messages.lines() {

@@ -13,21 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{
-    eventually,
+use support::{
+    director, eventually,
     lines::Line,
-    network::{self, ipvsadm},
     pace::{Stalls, pause, steps_of},
     sampler::{self, Ended, Sampler},
     sh, traffic,
 };
 
 fn configure() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    for destination in 1..=20 {
-        ipvsadm(&format!("-a -t 10.0.0.1:80 -r 10.1.0.{destination}:80 -m"));
-    }
+    director::serve(1..=20);
 }
 
 fn listen(address: &str) -> TcpListener {

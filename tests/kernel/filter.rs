@@ -1,19 +1,15 @@
 //! Only what is asked for: in lines, in records, in what is read live.
 
-use crate::support::{
+use support::{
+    director,
     lines::Line,
-    network::{self, ipvsadm},
     sampler::{self, Sampler},
     scheduled_by_the_kernel, traffic,
 };
 
 fn configure() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m");
-    ipvsadm("-A -t 10.0.0.1:81 -s rr");
-    ipvsadm("-a -t 10.0.0.1:81 -r 10.1.0.3:80 -m");
+    director::serve([1, 2]);
+    director::service(81, [3]);
 }
 
 /// Of services and destinations.

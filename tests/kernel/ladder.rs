@@ -4,21 +4,23 @@ use std::{fs, os::unix::process::CommandExt as _};
 
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
+use support::{
+    director, eventually, let_the_estimator_run,
+    sampler::{self, Sampler},
+    sh, traffic,
+};
+
+use crate::btf;
 use crate::{
     life::{Switch, in_mode},
-    live::{becomes_equal, configure},
-    support::{
-        btf, eventually, let_the_estimator_run,
-        sampler::{self, Sampler},
-        sh, traffic,
-    },
+    live::becomes_equal,
 };
 
 /// The offsets that the kernel's BTF tells, each made wrong in turn: a copy is mounted over it.
 #[test]
 fn wrong_offsets_are_caught_before_a_line_is_written() {
     const BTF: &str = "/sys/kernel/btf/ip_vs";
-    configure();
+    director::mixed();
     let Ok(right) = std::fs::read(BTF) else {
         println!("this kernel has no {BTF}: there are no offsets to spoil");
         return;
@@ -65,7 +67,7 @@ fn wrong_offsets_are_caught_before_a_line_is_written() {
 /// What is not there is not made up: another layout than that of the oldest kernel is not guessed at.
 #[test]
 fn without_btf_of_the_module_only_the_oldest_kernel_is_read() {
-    configure();
+    director::mixed();
     let oldest = !std::path::Path::new("/sys/kernel/btf/ip_vs").exists();
     sh("mkdir -p /tmp/btf");
     sh("cp /sys/kernel/btf/vmlinux /tmp/btf/vmlinux");
@@ -90,7 +92,7 @@ fn without_btf_of_the_module_only_the_oldest_kernel_is_read() {
 #[test]
 fn hidden_addresses_are_named_as_the_reason() {
     const RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";
-    configure();
+    director::mixed();
     let before = std::fs::read_to_string(RESTRICT).expect("a sysctl");
     std::fs::write(RESTRICT, "2").expect("a sysctl");
     let sampler = Sampler::run("--interval 1s");
@@ -105,7 +107,7 @@ fn hidden_addresses_are_named_as_the_reason() {
 
 #[test]
 fn a_better_mode_is_taken_when_nothing_stands_against_it_any_more() {
-    configure();
+    director::mixed();
     let hidden = Switch::set("/proc/sys/kernel/kptr_restrict", "2").expect("a sysctl");
     let sampler = Sampler::run("--interval 500ms --resolution 50ms");
     let report = in_mode(&sampler, "events");
@@ -123,7 +125,7 @@ fn a_better_mode_is_taken_when_nothing_stands_against_it_any_more() {
 #[test]
 fn a_probe_is_tried_again_when_it_may_be_attached() {
     const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
-    configure();
+    director::mixed();
     let forbidden = Switch::set(PARANOID, "3").expect("a sysctl");
     let mut command = sampler::command("run --interval 500ms --resolution 50ms");
     // SAFETY: between fork and exec; the call is one prctl(2), which is async-signal-safe.

@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use support::{
+    director::{self, ipvsadm},
+    eventually, let_the_estimator_run,
+    lines::{Line, about},
+    pace::pause,
+    sampler::{self, Sampler},
+    scheduled_by_the_kernel, sh, totals, traffic,
+};
+
 use crate::{
-    live::{becomes_equal, configure},
+    live::{all_counts_agree, becomes_equal},
     permission::unload,
-    support::{
-        eventually, let_the_estimator_run,
-        lines::{Line, about},
-        network::ipvsadm,
-        pace::pause,
-        sampler::{self, Sampler},
-        scheduled_by_the_kernel, sh, totals, traffic,
-    },
 };
 
 /// Writes a file of /proc or /sys, and what was there before when dropped.
@@ -52,13 +53,13 @@ pub(crate) fn in_mode(sampler: &Sampler, mode: &str) -> Line {
 
 #[test]
 fn the_module_is_loaded_anew_while_it_is_read() {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 1s --resolution 20ms");
     traffic::connect("10.0.0.1:80", 20);
     for _ in 0..2 {
         unload();
         in_mode(&sampler, "waiting");
-        configure();
+        director::mixed();
         in_mode(&sampler, "live");
         traffic::connect("10.0.0.1:80", 9);
         becomes_equal(&sampler);
@@ -74,7 +75,7 @@ fn the_module_is_loaded_anew_while_it_is_read() {
 /// Removed and loaded again within one interval: nothing of before is taken for something of now.
 #[test]
 fn the_module_is_loaded_anew_between_two_dumps() {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 15s --resolution 50ms");
     traffic::connect("10.0.0.1:80", 20);
     // Right after a dump, so that the next one comes when all is loaded again.
@@ -82,7 +83,7 @@ fn the_module_is_loaded_anew_between_two_dumps() {
     let before = reports();
     eventually("a dump", || (reports() > before).then_some(()));
     unload();
-    configure();
+    director::mixed();
     traffic::connect("10.0.0.1:80", 7);
     let now = scheduled_by_the_kernel();
     sampler.next_report();
@@ -104,7 +105,7 @@ fn the_module_is_loaded_anew_between_two_dumps() {
 
 #[test]
 fn the_estimator_is_stopped_and_started_while_it_is_read() {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 1s --resolution 20ms");
     let connections = || {
         let lines = sampler.lines();
@@ -145,7 +146,7 @@ fn the_estimator_is_stopped_and_started_while_it_is_read() {
 
 #[test]
 fn a_processor_goes_and_comes_back() {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 1s --resolution 20ms");
     let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
     pause(Duration::from_millis(500));
@@ -159,14 +160,12 @@ fn a_processor_goes_and_comes_back() {
     drop(load);
     becomes_equal(&sampler);
     let report = sampler.next_report();
-    assert_eq!(report.texts["mode"], "live", "{report:?}");
-    assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
-    assert_eq!(report.number("events_missed"), 0, "{report:?}");
+    all_counts_agree(&report);
 }
 
 #[test]
 fn the_wall_clock_is_set_forth_and_back() {
-    configure();
+    director::mixed();
     let begin = Instant::now();
     let sampler = Sampler::live("--interval 1s --resolution 50ms");
     let load = traffic::Load::start(&["10.0.0.1:80"]);
@@ -220,7 +219,7 @@ fn three_counts_agree_over_thousands_of_connections_and_changes() {
         "difference_events_netlink",
         "difference_live_netlink",
     ];
-    configure();
+    director::mixed();
     let begin = scheduled_by_the_kernel();
     let sampler = Sampler::live("--interval 1s --resolution 50ms");
     for round in 0..10 {
@@ -263,7 +262,7 @@ fn three_counts_agree_over_thousands_of_connections_and_changes() {
 
 #[test]
 fn a_millisecond_holds_for_a_minute() {
-    configure();
+    director::mixed();
     for number in 1..=45 {
         ipvsadm(&format!(
             "-a -t 10.0.0.1:80 -r 10.1.0.{}:80 -m",

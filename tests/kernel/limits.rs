@@ -12,17 +12,15 @@ use rustix::{
     thread::{CapabilitySet, remove_capability_from_bounding_set},
 };
 
-use crate::{
-    life::in_mode,
-    live::configure,
-    support::{
-        eventually,
-        network::{self, ipvsadm},
-        pace::pause,
-        sampler::{self, Sampler},
-        traffic,
-    },
+use support::{
+    director::{self, ipvsadm},
+    eventually,
+    pace::pause,
+    sampler::{self, Sampler},
+    traffic,
 };
+
+use crate::life::in_mode;
 
 const KIB: u64 = 1024;
 
@@ -61,7 +59,7 @@ fn counts_as_locked_memory() -> bool {
 
 #[test]
 fn a_limit_of_locked_memory_is_named() {
-    configure();
+    director::mixed();
     let doctor = limited("doctor", 64 * KIB).output().expect("running");
     let said = said(&doctor);
     let sampler = Sampler::spawn(limited("run --interval 500ms", 64 * KIB));
@@ -82,7 +80,7 @@ fn a_limit_of_locked_memory_is_named() {
 fn a_probe_that_cannot_grow_goes_on() {
     const EACH: usize = 900;
     const MARKS: usize = 5;
-    configure();
+    director::mixed();
     // One service has lines: how fast thousands can be read is not the question.
     let sampler = Sampler::spawn(limited(
         "run --interval 2s --resolution 100ms --include tcp,port=80",
@@ -90,15 +88,8 @@ fn a_probe_that_cannot_grow_goes_on() {
     ));
     in_mode(&sampler, "live");
     traffic::connect("10.0.0.1:80", 9);
-    let mut rules = String::new();
-    for mark in 1..=MARKS {
-        rules.push_str(&format!("-A -f {mark} -s rr\n"));
-        for n in 0..EACH {
-            let (high, low) = (n / 250, n % 250);
-            rules.push_str(&format!("-a -f {mark} -r 10.3.{high}.{low}:80 -g\n"));
-        }
-    }
-    network::restore(&rules);
+    let rules = director::marks(MARKS, EACH);
+    director::restore(&rules);
     eventually("all destinations in a dump", || {
         let report = sampler.report()?;
         (report.number("destinations") > (MARKS * EACH) as u64).then_some(())
@@ -169,7 +160,7 @@ impl Drop for Group {
 
 #[test]
 fn a_memory_cgroup_is_looked_at_before_a_probe_is_loaded() {
-    configure();
+    director::mixed();
     let small = Group::new("/sys/fs/cgroup/small", 24);
     let doctor = small.command("doctor").output().expect("running");
     let said = said(&doctor);

@@ -10,38 +10,21 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::support::{
+use support::{
+    director::{self, ipvsadm},
     eventually, ipvsadm, let_the_estimator_run,
-    lines::{Line, about},
-    network::{self, ipvsadm},
+    lines::{COUNTERS, Line, about},
     pace::{pause, soon},
     sampler::Sampler,
     sh, totals, traffic,
 };
 
-const COUNTERS: [&str; 5] = [
-    "connections",
-    "pkts_in",
-    "pkts_out",
-    "bytes_in",
-    "bytes_out",
-];
-
-/// TCP, UDP and IPv6.
-pub(crate) fn configure() {
-    network::ready();
-    for line in "-A -t 10.0.0.1:80 -s wrr
-        -a -t 10.0.0.1:80 -r 10.1.0.41:80 -m -w 3
-        -a -t 10.0.0.1:80 -r 10.1.0.42:80 -m -w 1
-        -A -u 10.0.0.1:56 -s rr -o
-        -a -u 10.0.0.1:56 -r 10.1.0.43:53 -m
-        -A -t [fd00::1]:80 -s wlc
-        -a -t [fd00::1]:80 -r [fd00:1::1]:80 -m
-        -a -t [fd00::1]:80 -r [fd00:1::2]:80 -m"
-        .lines()
-    {
-        ipvsadm(line);
-    }
+/// Every counter is read live, and the ways of counting agree.
+#[track_caller]
+pub(crate) fn all_counts_agree(report: &Line) {
+    assert_eq!(report.texts["mode"], "live", "{report:?}");
+    assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
+    assert_eq!(report.number("events_missed"), 0, "{report:?}");
 }
 
 fn mixed_load() {
@@ -175,7 +158,7 @@ fn compare(lines: &[Line], stats: &ipvsadm::Table, list: &ipvsadm::Table) -> Res
 
 #[test]
 fn every_tick_fits_the_kernels_totals_and_when_quiet_all_equals_ipvsadm() {
-    configure();
+    director::mixed();
     let start = totals();
     let sampler = Sampler::live("--interval 1s --resolution 10ms");
     let watch = Watch::start();
@@ -196,7 +179,7 @@ fn every_tick_fits_the_kernels_totals_and_when_quiet_all_equals_ipvsadm() {
 #[test]
 fn only_live_rows_are_right_when_the_estimator_stands_still() {
     const SWITCH: &str = "/proc/sys/net/ipv4/vs/run_estimation";
-    configure();
+    director::mixed();
     if !std::path::Path::new(SWITCH).exists() {
         println!("this kernel has no run_estimation: its estimator always runs");
         return;
@@ -229,7 +212,7 @@ fn only_live_rows_are_right_when_the_estimator_stands_still() {
 
 /// What is configured anew again and again, under load, is right in the end.
 fn churn(change: impl Fn()) {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 1s --resolution 20ms");
     let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
     for _ in 0..6 {
@@ -257,15 +240,13 @@ fn a_destination_is_deleted_and_comes_back_under_load() {
 fn services_are_created_anew_under_load() {
     churn(|| {
         ipvsadm("-D -t 10.0.0.1:80");
-        ipvsadm("-A -t 10.0.0.1:80 -s rr");
-        ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.42:80 -m");
-        ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.41:80 -m");
+        director::service(80, [42, 41]);
     });
 }
 
 #[test]
 fn everything_is_cleared_and_configured_anew_under_load() {
-    churn(configure);
+    churn(director::mixed);
 }
 
 #[test]
@@ -280,7 +261,7 @@ fn weights_are_edited_all_the_time_and_live_stays() {
 /// Extended fields, under a burst whose size is known.
 #[test]
 fn extended_fields_say_how_connections_arrived() {
-    configure();
+    director::mixed();
     // One that no other test uses: its connections would count.
     ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.49:80 -m -w 0 -x 500 -y 400");
     let sampler = Sampler::live("--interval 2s --resolution 20ms --fields extended");
@@ -340,7 +321,7 @@ fn extended_fields_say_how_connections_arrived() {
 /// Where netlink's own rates are wanted.
 #[test]
 fn the_kernels_rates_are_there_on_request() {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 1s --resolution 50ms --rates kernel");
     let load = traffic::Load::start(&["10.0.0.1:80"]);
     let begin = Instant::now();
@@ -369,7 +350,7 @@ fn the_kernels_rates_are_there_on_request() {
 
 #[test]
 fn fifty_changes_per_second_under_load() {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 1s --resolution 20ms");
     let load = traffic::Load::start(&["10.0.0.1:80", "[fd00::1]:80"]);
     let begin = Instant::now();
@@ -384,7 +365,7 @@ fn fifty_changes_per_second_under_load() {
              -a -t 10.0.0.1:80 -r 10.1.0.42:80 -m -w 1
              -d -t 10.0.0.1:80 -r 10.1.0.{name}:80"
         );
-        network::restore(&script);
+        director::restore(&script);
         changes += script.lines().count();
         pause(Duration::from_millis(60));
     }
@@ -393,15 +374,13 @@ fn fifty_changes_per_second_under_load() {
     drop(load);
     becomes_equal(&sampler);
     let report = sampler.next_report();
-    assert_eq!(report.texts["mode"], "live", "{report:?}");
-    assert_eq!(report.number("difference_events_live"), 0, "{report:?}");
-    assert_eq!(report.number("events_missed"), 0, "{report:?}");
+    all_counts_agree(&report);
     assert_eq!(report.number("records_lost_changes"), 0, "{report:?}");
 }
 
 #[test]
 fn zeroing_is_the_kernels_and_new_objects_are_live_at_once() {
-    configure();
+    director::mixed();
     let sampler = Sampler::live("--interval 60s --resolution 20ms");
     traffic::connect("10.0.0.1:80", 30);
     let_the_estimator_run();
@@ -416,8 +395,7 @@ fn zeroing_is_the_kernels_and_new_objects_are_live_at_once() {
         (count("TCP 10.0.0.1:80", "10.1.0.41:80") == Some(0)).then_some(())
     });
 
-    ipvsadm("-A -t 10.0.0.1:8080 -s rr");
-    ipvsadm("-a -t 10.0.0.1:8080 -r 10.1.0.44:80 -m");
+    director::service(8080, [44]);
     traffic::connect("10.0.0.1:8080", 5);
     eventually("five", || {
         (count("TCP 10.0.0.1:8080", "10.1.0.44:80") == Some(5)).then_some(())

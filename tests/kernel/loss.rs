@@ -2,10 +2,10 @@
 
 use std::process::Stdio;
 
-use crate::support::{
+use support::{
+    director::{self, ipvsadm},
     eventually, ipvsadm, let_the_estimator_run,
     lines::about,
-    network::{self, ipvsadm},
     sampler::{self, Sampler, drain},
     scheduled_by_the_kernel, traffic,
 };
@@ -14,7 +14,7 @@ use crate::support::{
 fn a_ring_buffer_too_small_loses_records_but_no_connections() {
     const DESTINATIONS: usize = 180;
     // A port of its own: to other ports there may be connections left, which are not scheduled.
-    network::ready();
+    director::ready();
     ipvsadm("-A -u 10.0.0.1:55 -s rr -o");
     for n in 1..=DESTINATIONS {
         ipvsadm(&format!("-a -u 10.0.0.1:55 -r 10.1.0.{n}:53 -m"));
@@ -49,18 +49,11 @@ fn more_destinations_than_the_probe_had_room_for() {
     // 4096 slots at the start; what comes after gets a larger probe, and nothing steps back.
     const MARKS: usize = 5;
     const EACH: usize = 900;
-    network::ready();
+    director::ready();
     let sampler = Sampler::counting("--interval 5s --resolution 100ms");
-    let mut rules = String::new();
-    for mark in 1..=MARKS {
-        rules.push_str(&format!("-A -f {mark} -s rr\n"));
-        for n in 0..EACH {
-            let (high, low) = (n / 250, n % 250);
-            rules.push_str(&format!("-a -f {mark} -r 10.3.{high}.{low}:80 -g\n"));
-        }
-    }
+    let mut rules = director::marks(MARKS, EACH);
     rules.push_str("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m\n");
-    network::restore(&rules);
+    director::restore(&rules);
     eventually("all destinations in a dump", || {
         sampler
             .report()
@@ -87,8 +80,7 @@ fn more_destinations_than_the_probe_had_room_for() {
 
 #[test]
 fn a_reader_that_goes_away_is_a_quiet_end() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    director::serve([]);
     let mut child = sampler::command("run --interval 50ms")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -104,8 +96,7 @@ fn a_reader_that_goes_away_is_a_quiet_end() {
 
 #[test]
 fn an_output_that_fails_has_its_exit_code() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    director::serve([]);
     let full = std::fs::File::create("/dev/full").expect("a full disk");
     let mut to_full = sampler::command("run --interval 50ms");
     to_full.stdout(full).stderr(std::process::Stdio::piped());
@@ -125,8 +116,7 @@ fn an_output_that_fails_has_its_exit_code() {
 
 #[test]
 fn a_count_and_a_time_end_a_run() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    director::serve([]);
     let ended = sampler::output("run --interval 200ms --count 3");
     assert_eq!(ended.status.code(), Some(0));
     let text = String::from_utf8(ended.stdout).expect("text");

@@ -11,6 +11,7 @@
 
 mod advice;
 mod blind;
+mod btf;
 mod capture;
 mod change;
 mod counting;
@@ -29,6 +30,5 @@ mod prometheus;
 mod random;
 mod service;
 mod snapshot;
-mod support;
 mod verifier;
 mod z_last;

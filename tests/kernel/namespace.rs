@@ -2,10 +2,10 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use crate::support::{
-    eventually,
+use support::{
+    director, eventually,
     lines::Line,
-    network::{self, inside, ipvsadm},
+    network::inside,
     sampler::{self, Sampler},
     sh, traffic,
 };
@@ -77,9 +77,7 @@ fn in_mode(sampler: &Sampler, netns: &str, mode: &str) -> Line {
 
 #[test]
 fn several_are_watched_at_once_and_ours_is_left_alone() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+    director::serve([1]);
     let (blue, red) = (Director::new("blue"), Director::new("red"));
     let sampler = Sampler::run(
         "--netns blue --netns /run/netns/red --interval 1s --resolution 20ms --ebpf require",
@@ -118,7 +116,7 @@ fn several_are_watched_at_once_and_ours_is_left_alone() {
 
 #[test]
 fn by_process_and_once_and_doctor() {
-    network::ready();
+    director::ready();
     let _blue = Director::new("blue");
     let holder = std::process::Command::new("ip")
         .args(["netns", "exec", "blue", "sleep", "1000"])
@@ -152,7 +150,7 @@ fn by_process_and_once_and_doctor() {
 
 #[test]
 fn one_that_goes_is_said_to_be_gone_and_its_successor_is_followed() {
-    network::ready();
+    director::ready();
     let blue = Director::new("blue");
     let sampler = Sampler::run("--netns blue --interval 500ms --resolution 20ms");
     in_mode(&sampler, "blue", "live");
@@ -176,7 +174,7 @@ fn one_that_goes_is_said_to_be_gone_and_its_successor_is_followed() {
 
 #[test]
 fn the_mount_of_a_name_is_not_held() {
-    network::ready();
+    director::ready();
     let green = Director::new("green");
     let sampler = Sampler::run("--netns green --interval 500ms --resolution 50ms");
     in_mode(&sampler, "green", "live");
@@ -196,9 +194,7 @@ fn the_mount_of_a_name_is_not_held() {
 #[test]
 fn a_process_is_not_taken_for_another_with_its_number() {
     const LAST: &str = "/proc/sys/kernel/ns_last_pid";
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+    director::serve([1]);
     let violet = Director::new("violet");
     let spawn = |line: &str| {
         let mut words = line.split_whitespace();

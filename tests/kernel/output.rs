@@ -7,10 +7,9 @@ use std::{
     thread,
 };
 
-use crate::support::{
-    eventually,
+use support::{
+    director, eventually,
     lines::Line,
-    network::{self, ipvsadm},
     sampler::{self, Sampler},
     traffic,
 };
@@ -57,9 +56,7 @@ fn serve(listener: &TcpListener) -> String {
 fn each_output_gets_every_line() {
     const FILE: &str = "/tmp/output-file";
     const SOCKET: &str = "/tmp/output-socket";
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+    director::serve([1]);
     let bind = || TcpListener::bind("127.0.0.1:0").expect("listening");
     let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
     let (tcp, http) = (bind(), bind());
@@ -136,8 +133,7 @@ fn each_output_gets_every_line() {
 
 #[test]
 fn telegraf_asks_and_its_end_is_the_samplers() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    director::serve([]);
     let mut command = sampler::command(
         "run --interval 10h --telegraf-execd=stdin --tag rack=7 --host on --live off",
     );

@@ -4,21 +4,14 @@ use std::{os::unix::process::CommandExt as _, process::Command, time::Duration};
 
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
-use crate::support::{
-    eventually,
-    network::{self, ipvsadm},
+use support::{
+    director, eventually,
     pace::pause,
     sampler::{self, Sampler},
     sh, traffic,
 };
 
 const NOBODY: u32 = 65534;
-
-fn one_service() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
-}
 
 /// Takes IPVS out of the kernel, schedulers first. A module may be in use for a moment longer.
 pub(crate) fn unload() {
@@ -66,7 +59,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn without_any_privilege() {
-    one_service();
+    director::serve([1]);
     for arguments in [
         "once",
         "run --for 1s",
@@ -90,7 +83,7 @@ fn without_any_privilege() {
 
 #[test]
 fn with_netlink_but_without_bpf() {
-    one_service();
+    director::serve([1]);
     let output = without_bpf("run --for 1s --ebpf require")
         .output()
         .expect("running");
@@ -121,7 +114,7 @@ fn with_netlink_but_without_bpf() {
 
 #[test]
 fn without_the_module() {
-    one_service();
+    director::serve([1]);
     unload();
     for arguments in ["once", "run --for 1s --ebpf require", "doctor"] {
         let output = sampler::output(arguments);
@@ -145,7 +138,7 @@ fn without_the_module() {
     let modules = std::fs::read_to_string("/proc/modules").expect("/proc/modules");
     assert!(!modules.contains("ip_vs"), "{modules}");
 
-    one_service();
+    director::serve([1]);
     eventually("counting", || {
         sampler
             .report()
@@ -169,7 +162,7 @@ fn diagnosis(output: &std::process::Output) -> Vec<String> {
 
 #[test]
 fn the_doctor_names_what_is_there_and_what_stands_against_the_rest() {
-    one_service();
+    director::serve([1]);
     let well = sampler::output("doctor");
     assert_eq!(well.status.code(), Some(0));
     let said = diagnosis(&well);

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    namespace::Director,
-    snapshot,
-    support::{
-        eventually, ipvsadm, let_the_estimator_run,
-        metrics::{self, Labels, Page},
-        network::{self, ipvsadm},
-        sampler::{self, Sampler},
-        scheduled_by_the_kernel, traffic,
-    },
+use support::{
+    director::{self, ipvsadm},
+    eventually, ipvsadm, let_the_estimator_run,
+    metrics::{self, Labels, Page},
+    sampler::{self, Sampler},
+    scheduled_by_the_kernel, traffic,
 };
+
+use crate::{namespace::Director, snapshot};
 
 const PORT: u16 = 10117;
 /// One complete snapshot at the start, and then none: what changes comes from ticks.
@@ -208,8 +206,7 @@ fn what_is_deleted_vanishes_and_what_is_new_comes() {
     assert!(about(&page, "10.1.0.3"), "of the firewall mark");
     ipvsadm("-D -t 10.0.0.1:80");
     assert_eq!(of_service(&metrics::scrape(PORT)), Vec::<String>::new());
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.7:80 -m");
+    director::service(80, [7]);
     traffic::connect("10.0.0.1:80", 3);
     eventually("the new one", || {
         (of_service(&metrics::scrape(PORT)) == ["10.1.0.7"]).then_some(())
@@ -349,7 +346,7 @@ fn in_node_exporters_names_all_is_what_proc_says() {
 
 #[test]
 fn network_namespaces_are_told_apart_by_a_label() {
-    network::ready();
+    director::ready();
     let [blue, green] = ["blue", "green"].map(Director::new);
     let sampler = Sampler::live(&format!("{SCRAPED} --netns blue --netns green"));
     blue.connect(3);
@@ -406,7 +403,7 @@ fn who_asks_for_openmetrics_gets_it() {
 
 #[test]
 fn an_address_that_is_taken_ends_the_program() {
-    network::ready();
+    director::ready();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("listening");
     let port = taken.local_addr().expect("an address").port();
     let output = sampler::output(&format!("run --count 1 --output prometheus://:{port}"));
@@ -420,9 +417,7 @@ fn an_address_that_is_taken_ends_the_program() {
 
 #[test]
 fn health_says_the_mode_without_a_page() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
-    ipvsadm("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m");
+    director::serve([1]);
     let sampler = Sampler::live(SCRAPED);
     let (head, body) = metrics::ask(PORT, "/healthz", "*/*");
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");

@@ -5,18 +5,16 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{
-    live::becomes_equal,
-    permission::unload,
-    support::{
-        eventually,
-        lines::Line,
-        network::{self, ipvsadm},
-        pace::{STEP, soon},
-        sampler::Sampler,
-        scheduled_by_the_kernel, traffic,
-    },
+use support::{
+    director::{self, ipvsadm},
+    eventually,
+    lines::Line,
+    pace::{STEP, soon},
+    sampler::Sampler,
+    scheduled_by_the_kernel, traffic,
 };
+
+use crate::{live::becomes_equal, permission::unload};
 
 const STEPS: usize = 220;
 /// Everything is compared with ipvsadm after so many steps.
@@ -69,7 +67,7 @@ impl Model {
         let command = match (random.below(100), self.services.get_mut(service)) {
             (0..=2, _) => {
                 unload();
-                network::ready();
+                director::ready();
                 self.services.clear();
                 return "unload".into();
             }
@@ -196,7 +194,7 @@ fn last<'a>(lines: &'a [Line], service: &str, since: i64) -> Option<&'a Line> {
 
 #[test]
 fn whatever_happens_the_sampler_says_what_the_model_says() {
-    network::ready();
+    director::ready();
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");

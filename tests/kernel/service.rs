@@ -8,8 +8,8 @@ use rustix::net::{
     bind, listen, socket_with,
 };
 
-use crate::support::{
-    network::{self, ipvsadm},
+use support::{
+    director,
     sampler::{self, Sampler},
 };
 
@@ -72,8 +72,7 @@ fn next(manager: &OwnedFd) -> String {
 
 #[test]
 fn a_service_manager_outside_of_the_guest_is_told() {
-    network::ready();
-    ipvsadm("-A -t 10.0.0.1:80 -s rr");
+    director::serve([]);
     for (scheme, kind) in [
         ("vsock-stream", SocketType::STREAM),
         ("vsock-seqpacket", SocketType::SEQPACKET),

@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{
-    ipvsadm, let_the_estimator_run,
-    lines::Line,
-    network::{self, ipvsadm},
-    sampler, sh, traffic,
-};
+use support::{director, ipvsadm, let_the_estimator_run, lines::Line, sampler, sh, traffic};
 
 /// Every kind: TCP, UDP, SCTP, marks of both families, IPv6, persistent with and without a mask,
 /// one-packet; every forwarding method, tunnels of all encapsulations and of the other family,
@@ -39,10 +34,7 @@ const CONFIGURATION: &str = "\
     -A -t 10.0.0.1:81 -s rr";
 
 pub(crate) fn configure() {
-    network::ready();
-    for line in CONFIGURATION.lines() {
-        ipvsadm(line);
-    }
+    director::configure(CONFIGURATION);
     traffic::connect("10.0.0.1:80", 40);
     traffic::send("10.0.0.1:53", 9);
     traffic::send("10.0.0.1:54", 5);

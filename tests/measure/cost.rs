@@ -2,10 +2,11 @@
 
 use std::{thread, time::Duration};
 
+use support::{sh, traffic};
+
 use crate::{
     configure, measured,
     sampler::{Measured, children},
-    support::{sh, traffic},
     virtual_servers,
 };
 

@@ -11,27 +11,20 @@ mod cost;
 mod memory;
 mod rate;
 mod sampler;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "shared with the kernel tests, which use all of it"
-)]
-#[path = "../kernel/support/mod.rs"]
-mod support;
 
-use support::network;
+use support::director;
 
 /// Prints a row. The line begins afresh: libtest has begun one with the name.
 fn measured(what: &str, figure: &str, target: &str) {
     println!("\nmeasured: {what} | {figure} | {target}");
 }
 
-/// As many as [`network`] has.
+/// As many as [`support::network`] has.
 const REAL_SERVERS: usize = 190;
 
 /// So many services on ports from 1000 on, with so many destinations each, at most 190.
 fn configure(services: usize, each: usize) {
-    network::ready();
+    director::ready();
     let mut rules = String::new();
     for service in 1000..1000 + services {
         rules.push_str(&format!("-A -t 10.0.0.1:{service} -s rr\n"));
@@ -44,7 +37,7 @@ fn configure(services: usize, each: usize) {
             ));
         }
     }
-    network::restore(&rules);
+    director::restore(&rules);
 }
 
 /// Addresses of services that [`configure`] made.

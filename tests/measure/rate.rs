@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{configure, measured, sampler::Measured, support::traffic, virtual_servers};
+use support::traffic;
+
+use crate::{configure, measured, sampler::Measured, virtual_servers};
 
 const PAIRS: usize = 11;
 /// To each of them, as the client has but so many ports.

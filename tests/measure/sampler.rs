@@ -2,7 +2,7 @@
 
 use std::{fs, thread, time::Duration};
 
-use crate::support::{eventually, lines::Line, sampler, sampler::Sampler};
+use support::{eventually, lines::Line, sampler, sampler::Sampler};
 
 const OUTPUT: &str = "/tmp/measured";
 /// `USER_HZ`, in which /proc counts CPU time.

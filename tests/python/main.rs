@@ -10,8 +10,6 @@
 )]
 
 mod parser;
-#[path = "../servers/rows.rs"]
-mod rows;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +17,7 @@ use ipvs_sampler::{
     encode::Influx,
     schema::{DestinationRow, FieldSet, ServiceRow, TagStyle, TagValue, Value},
 };
-use rows::Typed;
+use support::{rows, rows::Typed};
 
 const TIMESTAMP: i64 = 1_700_000_000_123_456_789;
 

@@ -8,8 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-
-use crate::rows::{Point, Typed};
+use support::rows::{Point, Typed};
 
 /// What a line says, or what is wrong with it.
 pub(crate) type Parsed = Result<(Point, BTreeMap<String, Typed>), String>;

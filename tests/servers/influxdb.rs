@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use ipvs_sampler::sink::{Counts, Sinks};
 use serde_json::Value;
 
-use crate::{
-    rows::{self, Point, Typed},
-    server::{self, Server, encoded, free_port},
-};
+use support::rows::{self, Point, Typed};
+
+use crate::server::{self, Server, encoded, free_port};
 
 const TIMESTAMP: i64 = 1_700_000_000_123_456_789;
 

@@ -11,6 +11,5 @@
 
 mod influxdb;
 mod prometheus;
-mod rows;
 mod server;
 mod victoria;

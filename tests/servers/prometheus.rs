@@ -18,10 +18,9 @@ use ipvs_sampler::{
 };
 use serde_json::Value;
 
-use crate::{
-    rows,
-    server::{Server, encoded, eventually, free_port, program},
-};
+use support::rows;
+
+use crate::server::{Server, encoded, eventually, free_port, program};
 
 /// Labels, the metric's name among them, and the number.
 type Samples = BTreeMap<BTreeMap<String, String>, f64>;

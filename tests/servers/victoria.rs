@@ -7,10 +7,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    rows::{self, Typed},
-    server::{self, Server, encoded, eventually},
-};
+use support::rows::{self, Typed};
+
+use crate::server::{self, Server, encoded, eventually};
 
 fn start() -> Server {
     Server::start("victoria-metrics", "/health", |command, port, data| {

@@ -1,29 +1,43 @@
-//! `cargo xtask build`, and the static builds that the guest runs.
+//! Static binaries, the eBPF object inside: of the program, and of what runs in guests.
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use anyhow::{Context as _, Result};
 
-use crate::{ebpf, exec, exec::progress, paths::Workspace};
+use crate::{cargo, ebpf, exec, exec::progress, paths::Workspace};
 
-pub(crate) fn run() -> Result<()> {
-    let workspace = Workspace::find()?;
-    let object = ebpf::build(&workspace)?;
-    let built = static_release(&object, &["-p", "ipvs-sampler", "--bin", "ipvs-sampler"])?;
-    println!("{}", built.find("ipvs-sampler")?.display());
-    Ok(())
-}
+/// The program's package, and its executable.
+pub(crate) const PROGRAM: &str = "ipvs-sampler";
+/// The executable that is the guest's first process.
+pub(crate) const INIT: &str = "guest-init";
+/// The package that it belongs to, as all tests that are not a crate's own.
+pub(crate) const TESTS: &str = "ipvs-sampler-tests";
 
 /// Executables that cargo made, by target name.
 pub(crate) struct Built(Vec<(String, PathBuf)>);
 
 impl Built {
+    /// The program alone.
+    pub(crate) fn program(workspace: &Workspace) -> Result<Self> {
+        static_release(
+            workspace,
+            &[format!("--package={PROGRAM}"), format!("--bin={PROGRAM}")],
+        )
+    }
+
+    /// What a guest runs: the program, `INIT`, and one target of the tests when it is named.
+    pub(crate) fn for_guest(workspace: &Workspace, test: Option<&str>) -> Result<Self> {
+        let packages = [PROGRAM, TESTS].map(|name| format!("--package={name}"));
+        let binaries = [PROGRAM, INIT].map(|name| format!("--bin={name}"));
+        let test = test.map(|name| format!("--test={name}"));
+        let targets: Vec<_> = packages.into_iter().chain(binaries).chain(test).collect();
+        static_release(workspace, &targets)
+    }
+
     pub(crate) fn find(&self, name: &str) -> Result<&Path> {
         self.0
             .iter()
@@ -33,36 +47,20 @@ impl Built {
     }
 }
 
-/// Builds targets that need no library of the machine they run on, the eBPF object inside.
-pub(crate) fn static_release(object: &Path, targets: &[&str]) -> Result<Built> {
+/// Builds targets that need no library of the machine they run on.
+fn static_release(workspace: &Workspace, targets: &[String]) -> Result<Built> {
+    let object = ebpf::build(workspace)?;
     progress("building static binaries");
-    let mut child = exec::cargo()
-        .args([
-            "build",
-            "--release",
-            "--message-format=json-render-diagnostics",
-        ])
+    let mut command = cargo::command();
+    command
+        .args(["build", "--release"])
         // With a target named, flags reach only what is built for it, not build scripts and
         // macros; and the results stay apart from plain builds.
         .args(["--target", &host()?])
         .args(targets)
         .env("CARGO_ENCODED_RUSTFLAGS", flags())
-        .env("IPVS_SAMPLER_EBPF_OBJECT", object)
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
-    let stdout = child
-        .stdout
-        .take()
-        .context("cargo has no standard output")?;
-    let mut executables = Vec::new();
-    for line in BufReader::new(stdout).lines() {
-        executables.extend(executable(&line?));
-    }
-    if !child.wait()?.success() {
-        bail!("cargo could not build {}", targets.join(" "));
-    }
-    Ok(Built(executables))
+        .env(ebpf::VARIABLE, object);
+    cargo::executables(&mut command).map(Built)
 }
 
 /// The user's own flags, with static linking added.
@@ -83,28 +81,4 @@ fn host() -> Result<String> {
         .find_map(|line| line.strip_prefix("host: "))
         .map(str::to_owned)
         .context("`rustc -vV` names no host")
-}
-
-/// The name and path in one of cargo's `compiler-artifact` messages.
-fn executable(message: &str) -> Option<(String, PathBuf)> {
-    let message: Value = serde_json::from_str(message).ok()?;
-    let path = message["executable"].as_str()?;
-    Some((message["target"]["name"].as_str()?.to_owned(), path.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn executables_in_cargos_messages() {
-        let binary = r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/t/kernel-1"}"#;
-        let library = r#"{"reason":"compiler-artifact","target":{"name":"lib"},"executable":null}"#;
-        assert_eq!(
-            executable(binary),
-            Some(("kernel".into(), "/t/kernel-1".into()))
-        );
-        assert_eq!(executable(library), None);
-        assert_eq!(executable("no json"), None);
-    }
 }

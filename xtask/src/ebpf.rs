@@ -1,4 +1,4 @@
-//! `cargo xtask ebpf`: builds the programs that run inside the kernel.
+//! The programs that run inside the kernel: built, and linted.
 
 use std::{
     env,
@@ -7,24 +7,14 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::{exec, exec::progress, paths, paths::Workspace, toolchain};
+use crate::{arch::ARCH, cargo, exec, exec::progress, paths, paths::Workspace, toolchain};
 
-const TARGET: &str = "bpfel-unknown-none";
-const CRATE: &str = "ipvs-sampler-ebpf";
+pub(crate) const TARGET: &str = "bpfel-unknown-none";
+/// The crate, its folder and its object.
+pub(crate) const CRATE: &str = "ipvs-sampler-ebpf";
 
-/// The architecture selects aya-ebpf's register layout; debug information is what bpf-linker
-/// turns into BTF.
-const RUSTFLAGS: [&str; 3] = [
-    "--cfg=bpf_target_arch=\"x86_64\"",
-    "-Cdebuginfo=2",
-    "-Clink-arg=--btf",
-];
-
-pub(crate) fn run() -> Result<()> {
-    let object = build(&Workspace::find()?)?;
-    println!("{}", object.display());
-    Ok(())
-}
+/// Names the object that build.rs of the program embeds.
+pub(crate) const VARIABLE: &str = "IPVS_SAMPLER_EBPF_OBJECT";
 
 /// Builds the object and returns its absolute path.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
@@ -47,7 +37,7 @@ fn build_crate(krate: &Path, target: &Path) -> Result<PathBuf> {
             .chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
     )?;
     exec::run(
-        exec::foreign_cargo(&toolchain.cargo)
+        cargo::foreign(&toolchain.cargo)
             .current_dir(krate)
             .args([
                 "build",
@@ -59,7 +49,10 @@ fn build_crate(krate: &Path, target: &Path) -> Result<PathBuf> {
                 "build-std=core",
             ])
             .env("CARGO_TARGET_DIR", target)
-            .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\u{1f}"))
+            .env(
+                "CARGO_ENCODED_RUSTFLAGS",
+                flags(&["-Cdebuginfo=2", "-Clink-arg=--btf"]),
+            )
             .env("RUSTC", &toolchain.rustc)
             // build-std is an unstable option, and Debian's compiler is a stable one.
             .env("RUSTC_BOOTSTRAP", "1")
@@ -67,4 +60,37 @@ fn build_crate(krate: &Path, target: &Path) -> Result<PathBuf> {
     )
     .with_context(|| format!("cannot build {}", krate.display()))?;
     Ok(target.join(TARGET).join("release").join(CRATE))
+}
+
+/// Lints the crate as if it were for this machine: no compiler brings `core` for eBPF's target ready made, and the
+/// one that compiles it may have no clippy. The release profile does without unwinding, as a crate without `std` must.
+pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
+    exec::run(
+        cargo::command()
+            .current_dir(workspace.root.join(CRATE))
+            .args(["clippy", "--quiet", "--release", "--", "-Dwarnings"])
+            .env("CARGO_TARGET_DIR", workspace.target.join("ebpf-lints"))
+            .env("CARGO_ENCODED_RUSTFLAGS", flags(&[])),
+    )
+}
+
+/// The architecture selects aya-ebpf's register layout; debug information is what bpf-linker turns into BTF.
+fn flags(more: &[&str]) -> String {
+    let architecture = format!("--cfg=bpf_target_arch=\"{}\"", ARCH.machine);
+    [&[&*architecture][..], more].concat().join("\u{1f}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CRATE;
+
+    #[test]
+    fn the_crate_has_the_workspaces_lints() {
+        let read = |path: &str| -> toml::Table {
+            let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read_to_string(path).unwrap().parse().unwrap()
+        };
+        let workspace = &read("Cargo.toml")["workspace"]["lints"];
+        assert_eq!(workspace, &read(&format!("{CRATE}/Cargo.toml"))["lints"]);
+    }
 }

@@ -3,8 +3,9 @@
 use std::{
     env,
     ffi::OsStr,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -45,8 +46,21 @@ pub(crate) fn capture_as(name: &str, command: &mut Command) -> Result<String> {
     Ok(stdout.into_owned())
 }
 
+/// Runs a program and hands over each line of its standard output as it comes.
+pub(crate) fn each_line(command: &mut Command, mut heard: impl FnMut(&str)) -> Result<ExitStatus> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", show(command)))?;
+    let stdout = child.stdout.take().context("no standard output")?;
+    for line in BufReader::new(stdout).lines() {
+        heard(&line?);
+    }
+    Ok(child.wait()?)
+}
+
 /// The command as a person would type it.
-fn show(command: &Command) -> String {
+pub(crate) fn show(command: &Command) -> String {
     let words: Vec<_> = [command.get_program()]
         .into_iter()
         .chain(command.get_args())
@@ -65,62 +79,6 @@ pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// `cargo` of the toolchain that runs this program, without what `cargo run` set for it alone.
-pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in env::vars_os() {
-        if describes_running_package(&name) {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Another toolchain's `cargo`: nothing of ours may choose its compiler, flags or folders.
-pub(crate) fn foreign_cargo(cargo: &Path) -> Command {
-    let mut command = Command::new(cargo);
-    for (name, _) in env::vars_os() {
-        if describes_running_package(&name) || selects_toolchain(&name) {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Variables that `cargo run` sets from the package it runs, which is xtask.
-fn describes_running_package(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with("CARGO_PKG_")
-        || name.starts_with("CARGO_MANIFEST_")
-        || matches!(
-            &*name,
-            "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE"
-        )
-}
-
-/// Variables that bind a build to the outer toolchain. `LD_LIBRARY_PATH` is among them: cargo
-/// puts its toolchain's own libraries there for `cargo run`.
-fn selects_toolchain(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with("CARGO_TARGET_")
-        || name.starts_with("CARGO_BUILD_")
-        || name.starts_with("CARGO_PROFILE_")
-        || matches!(
-            &*name,
-            "CARGO"
-                | "CARGO_ENCODED_RUSTFLAGS"
-                | "RUSTFLAGS"
-                | "RUSTC"
-                | "RUSTC_WRAPPER"
-                | "RUSTC_WORKSPACE_WRAPPER"
-                | "RUSTC_BOOTSTRAP"
-                | "RUSTDOC"
-                | "RUSTDOCFLAGS"
-                | "RUSTUP_TOOLCHAIN"
-                | "LD_LIBRARY_PATH"
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,13 +87,5 @@ mod tests {
     fn a_failure_carries_the_programs_words() {
         let error = capture(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).unwrap_err();
         assert!(error.to_string().contains("why"), "{error}");
-    }
-
-    #[test]
-    fn only_the_outer_toolchain_is_dropped() {
-        assert!(selects_toolchain(OsStr::new("CARGO_TARGET_DIR")));
-        assert!(selects_toolchain(OsStr::new("RUSTUP_TOOLCHAIN")));
-        assert!(!selects_toolchain(OsStr::new("CARGO_HOME")));
-        assert!(!selects_toolchain(OsStr::new("CARGO_HTTP_TIMEOUT")));
     }
 }

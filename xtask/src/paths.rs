@@ -7,9 +7,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 
-use crate::{exec, exec::progress};
+use crate::{cargo, exec::progress};
 
 /// The workspace, as cargo sees it.
 pub(crate) struct Workspace {
@@ -22,10 +21,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo, so that configuration files and `CARGO_TARGET_DIR` count.
     pub(crate) fn find() -> Result<Self> {
-        let text =
-            exec::capture(exec::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
-        let metadata: Value =
-            serde_json::from_str(&text).context("`cargo metadata` printed no JSON")?;
+        let metadata = cargo::metadata(None, &["--no-deps"])?;
         let path = |key: &str| {
             metadata[key]
                 .as_str()
@@ -98,6 +94,16 @@ pub(crate) fn cached(
         make(&work, &dir).with_context(|| format!("cannot fetch {what}"))?;
     }
     Ok(dir)
+}
+
+/// Removes what is there of some folders below `root`.
+pub(crate) fn prune<'a>(root: &Path, folders: impl Iterator<Item = &'a str>) -> Result<()> {
+    for path in folders.map(|folder| root.join(folder)) {
+        if path.exists() {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn cache_from(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {

@@ -11,15 +11,10 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::lockfile;
-use crate::exec;
+use crate::{arch::ARCH, build::PROGRAM, cargo, ebpf, exec};
 
-pub(crate) const PROGRAM: &str = "ipvs-sampler";
-const OBJECT: &str = "ipvs-sampler-ebpf";
-/// What each of them is built for.
-const TARGETS: [(&str, &str); 2] = [
-    (PROGRAM, "x86_64-unknown-linux-gnu"),
-    (OBJECT, "bpfel-unknown-none"),
-];
+/// Crates that are handed out, and what each of them is built for.
+const CRATES: [(&str, &str); 2] = [(PROGRAM, ARCH.target), (ebpf::CRATE, ebpf::TARGET)];
 
 /// A crate that is in.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,31 +38,28 @@ pub(crate) type Components = BTreeMap<Id, Component>;
 /// Asks cargo.
 pub(crate) fn find(root: &Path) -> Result<Components> {
     let mut components = Components::new();
-    for (name, target) in TARGETS {
+    for (name, target) in CRATES {
         // The object is a workspace of its own.
-        let folder = if name == OBJECT {
-            root.join(OBJECT)
+        let folder = if name == ebpf::CRATE {
+            root.join(ebpf::CRATE)
         } else {
             root.to_owned()
         };
         let ids = closure(&folder, name, target)?;
-        let metadata = exec::capture(
-            exec::cargo()
-                .args(["metadata", "--locked", "--format-version=1"])
-                .args(["--filter-platform", target])
-                .current_dir(&folder),
-        )?;
-        let metadata = serde_json::from_str(&metadata).context("`cargo metadata`: no JSON")?;
+        let metadata = cargo::metadata(Some(&folder), &["--locked", "--filter-platform", target])?;
         let lock = fs::read_to_string(folder.join("Cargo.lock"))?;
         let checksums = lockfile::checksums(&lock);
         add(&mut components, &metadata, &ids, &checksums)?;
     }
     // The object is embedded: cargo does not know that.
-    let object = components.keys().find(|(name, _)| name == OBJECT).cloned();
+    let object = components
+        .keys()
+        .find(|(name, _)| name == ebpf::CRATE)
+        .cloned();
     let program = components.iter_mut().find(|((name, _), _)| name == PROGRAM);
     match (program, object) {
         (Some((_, program)), Some(object)) => program.needs.insert(object),
-        _ => bail!("cargo does not list {PROGRAM} and {OBJECT}"),
+        _ => bail!("cargo does not list {PROGRAM} and {}", ebpf::CRATE),
     };
     Ok(components)
 }
@@ -82,7 +74,7 @@ pub(crate) fn version(components: &Components) -> Result<&str> {
 /// The crates that end up inside: neither what runs at build time, nor what only tests need.
 fn closure(folder: &Path, package: &str, target: &str) -> Result<BTreeSet<Id>> {
     let text = exec::capture(
-        exec::cargo()
+        cargo::command()
             .args(["tree", "--locked", "--package", package, "--target", target])
             .args([
                 "--edges=normal,no-proc-macro",

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Inputs, epoch, tree::Tree};
-use crate::exec;
+use super::{epoch, inputs::Inputs, tree::Tree};
+use crate::{arch::ARCH, exec};
 
 /// Scripts of the package, below packaging/debian.
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
@@ -19,8 +19,7 @@ const DOC: &str = "usr/share/doc/ipvs-sampler";
 
 /// Writes `ipvs-sampler_VERSION_ARCHITECTURE.deb` into `dir`.
 pub(crate) fn write(inputs: &Inputs, dir: &Path) -> Result<PathBuf> {
-    let architecture = exec::capture(Command::new("dpkg").arg("--print-architecture"))?;
-    let architecture = architecture.trim();
+    let architecture = ARCH.debian;
     let version = debian_version(&inputs.version);
     let work = tempfile::TempDir::with_prefix("ipvs-sampler-deb-")?;
     let tree = Tree::new(&work.path().join("root"))?;

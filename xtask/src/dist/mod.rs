@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: everything that is handed out, in target/dist: the static binary and its debug
+//! Everything that is handed out, in target/dist: the static binary and its debug
 //! information, a Debian package, an archive for other systems, a bill of materials, checksums.
 //!
 //! The same sources and compiler give the same bytes: times are `SOURCE_DATE_EPOCH`, owners root,
@@ -7,6 +7,7 @@
 mod components;
 mod deb;
 mod epoch;
+mod inputs;
 mod lockfile;
 mod notices;
 mod sbom;
@@ -20,8 +21,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use inputs::Inputs;
 
-use crate::{build, ebpf, exec, exec::progress, paths::Workspace};
+use crate::{
+    build::{Built, PROGRAM},
+    exec,
+    exec::progress,
+    paths::Workspace,
+};
 
 /// What `dist` made, for those who test it.
 pub(crate) struct Dist {
@@ -31,38 +38,17 @@ pub(crate) struct Dist {
     inputs: Inputs,
 }
 
-/// What all forms of the program are made from.
-struct Inputs {
-    workspace: PathBuf,
-    /// Stripped.
-    binary: PathBuf,
-    /// The bill of materials.
-    bill: PathBuf,
-    /// Licenses of what is inside.
-    notices: String,
-    version: String,
-    /// Seconds since 1970 that every file gets.
-    epoch: u64,
-}
-
-pub(crate) fn run() -> Result<()> {
-    let dist = make(&Workspace::find()?)?;
-    println!("{}", dist.dir.display());
-    Ok(())
-}
-
 /// Makes everything, in place of what was there.
 pub(crate) fn make(workspace: &Workspace) -> Result<Dist> {
-    let object = ebpf::build(workspace)?;
-    let built = build::static_release(&object, &["-p", "ipvs-sampler", "--bin", "ipvs-sampler"])?;
+    let built = Built::program(workspace)?;
     let dir = workspace.target.join("dist");
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
     }
     fs::create_dir_all(&dir)?;
     progress("packing");
-    let binary = dir.join("ipvs-sampler");
-    strip(built.find("ipvs-sampler")?, &binary)?;
+    let binary = dir.join(PROGRAM);
+    strip(built.find(PROGRAM)?, &binary)?;
     let components = components::find(&workspace.root)?;
     let version = components::version(&components)?.to_owned();
     let epoch = epoch::find(&workspace.root)?;

@@ -4,9 +4,10 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    components::{Component, Components, Id, PROGRAM},
+    components::{Component, Components, Id},
     epoch,
 };
+use crate::build::PROGRAM;
 
 /// The text of the bill.
 pub(crate) fn write(components: &Components, time: u64) -> Result<String> {

@@ -8,14 +8,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Inputs, tree::Tree};
+use super::{inputs::Inputs, tree::Tree};
+use crate::arch::ARCH;
 
 /// Files of the workspace that come along as they are.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
-/// Writes `ipvs-sampler-VERSION-x86_64-linux.tar.gz` into `dir`.
+/// Writes `ipvs-sampler-VERSION-MACHINE-linux.tar.gz` into `dir`.
 pub(crate) fn write(inputs: &Inputs, dir: &Path) -> Result<PathBuf> {
-    let name = format!("ipvs-sampler-{}-x86_64-linux", inputs.version);
+    let name = format!("ipvs-sampler-{}-{}-linux", inputs.version, ARCH.machine);
     let work = tempfile::TempDir::with_prefix("ipvs-sampler-tar-")?;
     let tree = Tree::new(&work.path().join(&name))?;
     tree.copy(&inputs.binary, "ipvs-sampler", 0o755)?;

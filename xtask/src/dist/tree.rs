@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::Inputs;
+use super::inputs::Inputs;
 use crate::exec;
 
 /// The pages of the manual; the empty one is that of the program.

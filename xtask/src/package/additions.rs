@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::root::Root;
-use crate::{exec, packages::System, summary::Counts};
+use crate::{arch::ARCH, debian::packages::System, exec, libtest::Counts};
 
 /// Release, name, version, further fields.
 const PACKAGES: [(&str, &str, &str, &str); 8] = [
@@ -134,7 +134,8 @@ impl Scene {
     fn publish(&self, release: &str) -> Result<()> {
         let repository = self.root.join("repository");
         let index = repository.join("dists").join(release);
-        fs::create_dir_all(index.join("main/binary-amd64"))?;
+        let folder = format!("main/binary-{}", ARCH.debian);
+        fs::create_dir_all(index.join(&folder))?;
         let mut packages = String::new();
         for (_, name, version, more) in PACKAGES.iter().filter(|(of, ..)| *of == release) {
             let file = format!("{release}_{name}_{version}.deb");
@@ -155,17 +156,18 @@ impl Scene {
                 "{control}Filename: {file}\nSize: {size}\nSHA256: {sum}\n"
             )?;
         }
-        let path = "main/binary-amd64/Packages";
-        fs::write(index.join(path), packages)?;
-        let (sum, size) = sum_and_size(&index.join(path))?;
+        let path = format!("{folder}/Packages");
+        fs::write(index.join(&path), packages)?;
+        let (sum, size) = sum_and_size(&index.join(&path))?;
         let reserved = if release == "bookworm" {
             ""
         } else {
             "NotAutomatic: yes\nButAutomaticUpgrades: yes\n"
         };
         let text = format!(
-            "Origin: Test\nSuite: {release}\nCodename: {release}\nArchitectures: amd64\nComponents: main\n\
-             Date: Thu, 01 Jan 2026 00:00:00 UTC\n{reserved}SHA256:\n {sum} {size} {path}\n"
+            "Origin: Test\nSuite: {release}\nCodename: {release}\nArchitectures: {}\nComponents: main\n\
+             Date: Thu, 01 Jan 2026 00:00:00 UTC\n{reserved}SHA256:\n {sum} {size} {path}\n",
+            ARCH.debian
         );
         fs::write(index.join("Release"), text)?;
         Ok(())

@@ -9,14 +9,17 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{HARNESS, broke, report, root::Root};
+use super::{harness::HARNESS, root::Root};
 use crate::{
-    cpio::Archive,
+    debian::kernel::{Kernel, Series},
     dist::Dist,
     exec::progress,
-    guest::{self, Report},
-    kernel::{Kernel, Series},
-    qemu::{Accel, Boot, Vm},
+    guest::{
+        cpio::Archive,
+        qemu::{Accel, Boot, Vm},
+        run,
+    },
+    report::Report,
 };
 
 const CHECKS: &str = include_str!("boot.sh");
@@ -43,7 +46,7 @@ StandardError=inherit
 pub(crate) fn check(root: &Root, dist: &Dist, interrupted: &AtomicBool) -> Result<Report> {
     let kernel = match Kernel::get(Series::V6_12) {
         Ok(kernel) => kernel,
-        Err(error) => return Ok(report(NAME, broke(&error))),
+        Err(error) => return Ok(Report::broken(NAME, &error)),
     };
     let dir = tempfile::TempDir::with_prefix("ipvs-sampler-systemd-")?;
     let initrd = dir.path().join("initrd");
@@ -56,7 +59,7 @@ pub(crate) fn check(root: &Root, dist: &Dist, interrupted: &AtomicBool) -> Resul
         disk: None,
         accel,
     })?;
-    let ended = guest::follow(NAME, &vm, interrupted, &mut |_| ())?;
+    let ended = run::follow(NAME, &vm, interrupted, &mut |_| ())?;
     drop(vm);
     Ok(ended.report(NAME, false))
 }

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{exec, paths::Workspace, servers};
+use crate::{debian::servers, exec, paths::Workspace};
 
 /// Series of a director, which a test of the alert rules makes up.
 const ALERTS: &str = include_str!("alerts.yml");

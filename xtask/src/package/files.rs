@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::dashboards;
-use crate::{dist::Dist, exec, paths::Workspace, summary::Counts};
+use crate::{dist::Dist, exec, libtest::Counts, paths::Workspace};
 
 type Check = fn(&Workspace, &Dist) -> Result<()>;
 

@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{HARNESS, root::Root};
-use crate::{dist::Dist, summary::Counts};
+use super::{harness::HARNESS, root::Root};
+use crate::{dist::Dist, exec, libtest::Counts};
 
 const CHECKS: &str = include_str!("plain.sh");
 
@@ -20,7 +19,8 @@ pub(crate) fn check(root: &Root, dist: &Dist) -> Result<Counts> {
     fs::copy(&dist.package, place.join("package.deb"))?;
     fs::write(place.join("checks"), format!("{HARNESS}{CHECKS}"))?;
     // Processes of its own, so that none outlives it, and mounts of its own.
-    let mut child = Command::new("unshare")
+    let mut command = Command::new("unshare");
+    command
         .args(["--mount", "--pid", "--fork", "--kill-child"])
         .arg(format!("--mount-proc={}", place.join("proc").display()))
         .arg("chroot")
@@ -29,18 +29,13 @@ pub(crate) fn check(root: &Root, dist: &Dist) -> Result<Counts> {
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start unshare (package util-linux)")?;
-    let stdout = child.stdout.take().context("no standard output")?;
+        .stdin(Stdio::null());
     let mut counts = Counts::default();
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
+    let status = exec::each_line(&mut command, |line| {
         println!("[package] {line}");
-        counts.line(&line);
-    }
-    let status = child.wait()?;
+        counts.line(line);
+    })
+    .context("unshare is of the package util-linux")?;
     if counts == Counts::default() || (!status.success() && counts.failed == 0) {
         bail!("the checks in the Debian root broke off ({status})");
     }

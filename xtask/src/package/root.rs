@@ -11,27 +11,31 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    apt::Apt,
-    cpio::Archive,
-    exec, paths,
-    sources::{self, DEBIAN_KEYRING},
+    arch::ARCH,
+    debian::{
+        apt::Apt,
+        sources::{self, DEBIAN_KEYRING},
+    },
+    exec,
+    guest::cpio::Archive,
+    paths,
 };
 
 /// What is in it beyond what every Debian has.
 const PACKAGES: &str = "systemd,kmod,ipvsadm,iproute2,man-db,bsdextrautils,zsh,fish";
 
 /// What the guest has no use for.
-const PRUNED: [&str; 9] = [
+const PRUNED: [&str; 6] = [
     "usr/share/doc",
     "usr/share/locale",
     "usr/share/man",
     "usr/share/fish",
     "usr/share/zsh",
     "usr/share/zoneinfo",
-    "usr/lib/x86_64-linux-gnu/gconv",
-    "usr/lib/x86_64-linux-gnu/zsh",
-    "usr/lib/x86_64-linux-gnu/perl-base",
 ];
+
+/// And what of the libraries.
+const PRUNED_LIBRARIES: [&str; 3] = ["gconv", "zsh", "perl-base"];
 
 /// Raised when the lists above or the steps below change.
 const LAYOUT: &str = "1";
@@ -62,8 +66,7 @@ pub(crate) fn get() -> Result<Root> {
 }
 
 fn make(work: &Path, dir: &Path) -> Result<()> {
-    let apt = Apt::new(&work.join("apt"), &["bookworm"])?;
-    apt.update()?;
+    let apt = Apt::debian_12(work)?;
     let tool = work.join("debootstrap");
     apt.unpack(&["debootstrap".to_owned()], &tool)?;
     let mirror = sources::mirrors(&sources::read(Path::new("/etc/apt"))).main;
@@ -87,12 +90,13 @@ fn make(work: &Path, dir: &Path) -> Result<()> {
     }
     let guest = work.join("guest");
     copy(&root, &guest)?;
-    for path in PRUNED {
-        let path = guest.join(path);
-        if path.exists() {
-            fs::remove_dir_all(path)?;
-        }
-    }
+    let libraries = PRUNED_LIBRARIES.map(|name| ARCH.library(name));
+    paths::prune(
+        &guest,
+        PRUNED
+            .into_iter()
+            .chain(libraries.iter().map(String::as_str)),
+    )?;
     // Not compressed: an emulated guest would take longer to unpack it than to copy it.
     let mut archive = Archive::new(BufWriter::new(File::create(ready.join("guest.cpio"))?));
     archive.tree(&guest, Path::new(""))?;

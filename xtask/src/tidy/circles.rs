@@ -1,0 +1,268 @@
+//! No file imports, by whatever way, from a file that imports from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{finding::Finding, imports::Crate};
+
+/// Imports back that are still to go, as (from, to). Without them there is no circle.
+pub(super) const KNOWN_CIRCLES: &[(&str, &str)] = &[
+    ("ipvs-sampler/src/cli/values.rs", "ipvs-sampler/src/cli.rs"),
+    (
+        "ipvs-sampler/src/config/file.rs",
+        "ipvs-sampler/src/config.rs",
+    ),
+    (
+        "ipvs-sampler/src/encode/mod.rs",
+        "ipvs-sampler/src/encode/influx.rs",
+    ),
+    (
+        "ipvs-sampler/src/encode/mod.rs",
+        "ipvs-sampler/src/encode/prometheus.rs",
+    ),
+    ("ipvs-sampler/src/manual.rs", "ipvs-sampler/src/cli.rs"),
+    ("ipvs-sampler/src/manual.rs", "ipvs-sampler/src/run.rs"),
+    (
+        "ipvs-sampler/src/model/filter.rs",
+        "ipvs-sampler/src/model/mod.rs",
+    ),
+    (
+        "ipvs-sampler/src/model/sort.rs",
+        "ipvs-sampler/src/model/snapshot.rs",
+    ),
+    ("ipvs-sampler/src/run.rs", "ipvs-sampler/src/daemon.rs"),
+    (
+        "ipvs-sampler/src/sampler/ladder.rs",
+        "ipvs-sampler/src/sampler.rs",
+    ),
+    (
+        "ipvs-sampler/src/sampler/place.rs",
+        "ipvs-sampler/src/sampler.rs",
+    ),
+    (
+        "ipvs-sampler/src/schema/names.rs",
+        "ipvs-sampler/src/schema/mod.rs",
+    ),
+    (
+        "ipvs-sampler/src/schema/names.rs",
+        "ipvs-sampler/src/schema/prometheus.rs",
+    ),
+    (
+        "ipvs-sampler/src/schema/names.rs",
+        "ipvs-sampler/src/schema/sampler.rs",
+    ),
+    (
+        "ipvs-sampler/src/schema/prometheus.rs",
+        "ipvs-sampler/src/schema/mod.rs",
+    ),
+    (
+        "ipvs-sampler/src/schema/prometheus.rs",
+        "ipvs-sampler/src/schema/sampler.rs",
+    ),
+    (
+        "ipvs-sampler/src/sink/mod.rs",
+        "ipvs-sampler/src/sink/target.rs",
+    ),
+    (
+        "ipvs-sampler/src/sink/prometheus.rs",
+        "ipvs-sampler/src/sink/prometheus/connection.rs",
+    ),
+    (
+        "ipvs-sampler/src/source/probe/arrivals.rs",
+        "ipvs-sampler/src/source/probe/load.rs",
+    ),
+    (
+        "ipvs-sampler/src/source/probe/learner.rs",
+        "ipvs-sampler/src/source/probe/mod.rs",
+    ),
+    (
+        "ipvs-sampler/src/source/probe/live.rs",
+        "ipvs-sampler/src/source/probe/load.rs",
+    ),
+    (
+        "ipvs-sampler/src/source/probe/load.rs",
+        "ipvs-sampler/src/source/probe/mod.rs",
+    ),
+    (
+        "ipvs-sampler/src/source/probe/reason.rs",
+        "ipvs-sampler/src/source/probe/unavailable.rs",
+    ),
+    (
+        "ipvs-sampler/src/source/probe/refusal.rs",
+        "ipvs-sampler/src/source/probe/unavailable.rs",
+    ),
+    (
+        "ipvs-sampler/src/source/probe/room.rs",
+        "ipvs-sampler/src/source/probe/mod.rs",
+    ),
+];
+
+/// Who imports whom, by index.
+type Edges = BTreeMap<usize, BTreeSet<usize>>;
+
+/// The circles of one crate, but for those that are known, and what is known but no longer there.
+pub(super) fn check(krate: &Crate<'_>, known: &[(&str, &str)], findings: &mut Vec<Finding>) {
+    let imports = krate.imports();
+    let mut edges = Edges::new();
+    for import in &imports {
+        edges.entry(import.from).or_default().insert(import.to);
+    }
+    let mut without = edges.clone();
+    let mut entries = Vec::new();
+    for (from, to) in known {
+        let index = |file| (0..krate.modules.len()).find(|index| krate.file(*index) == file);
+        let pair = (index(*from), index(*to));
+        if let (Some(from), Some(to)) = pair
+            && let Some(targets) = without.get_mut(&from)
+        {
+            targets.remove(&to);
+        }
+        // Entries of other crates are theirs to check.
+        if from
+            .strip_prefix(krate.folder)
+            .is_some_and(|rest| rest.starts_with('/'))
+        {
+            entries.push((*from, *to, pair));
+        }
+    }
+    for (from, to, pair) in entries {
+        let is_needed = match pair {
+            (Some(a), Some(b)) => {
+                edges.get(&a).is_some_and(|targets| targets.contains(&b))
+                    && way(&without, b, a).is_some()
+            }
+            _ => false,
+        };
+        if !is_needed {
+            findings.push(Finding::file(
+                from,
+                format!(
+                    "is in no circle through {to} any more: take the pair out of KNOWN_CIRCLES"
+                ),
+            ));
+        }
+    }
+    let mut reported = BTreeSet::new();
+    for import in &imports {
+        let counts = without
+            .get(&import.from)
+            .is_some_and(|to| to.contains(&import.to));
+        if !counts || reported.contains(&import.from) {
+            continue;
+        }
+        if let Some(back) = way(&without, import.to, import.from) {
+            let names: Vec<_> = back
+                .iter()
+                .map(|index| krate.modules[*index].file)
+                .collect();
+            findings.push(Finding {
+                file: krate.file(import.from),
+                line: import.line,
+                problem: format!(
+                    "imports in a circle: {} -> {}; move what they share to a file that needs neither",
+                    krate.modules[import.from].file,
+                    names.join(" -> ")
+                ),
+            });
+            // One report for each circle.
+            reported.extend(back);
+        }
+    }
+}
+
+/// The shortest way along imports.
+fn way(edges: &Edges, from: usize, to: usize) -> Option<Vec<usize>> {
+    let mut ways = vec![vec![from]];
+    let mut seen = BTreeSet::from([from]);
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            let last = *way.last()?;
+            if last == to {
+                return Some(way);
+            }
+            for next in edges.get(&last).into_iter().flatten() {
+                if seen.insert(*next) {
+                    longer.push([&way[..], &[*next]].concat());
+                }
+            }
+        }
+        ways = longer;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tree::Files, *};
+
+    const FILES: [(&str, &str); 5] = [
+        ("own/src/lib.rs", "mod a; mod b; mod c; mod d;"),
+        ("own/src/a.rs", "use crate::b::B;"),
+        ("own/src/b.rs", "\nuse crate::c::C;"),
+        ("own/src/c.rs", "use crate::a::A;"),
+        ("own/src/d.rs", "use crate::a::A;"),
+    ];
+
+    fn found(files: &[(&str, &str)], known: &[(&str, &str)]) -> Vec<String> {
+        let files = Files::made_up(files);
+        let mut findings = Vec::new();
+        check(&Crate::read(&files, "own/src"), known, &mut findings);
+        findings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_circle_is_found_once_and_shown() {
+        let found = found(&FILES, &[]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0]
+                .starts_with("own/src/a.rs:1: imports in a circle: a.rs -> b.rs -> c.rs -> a.rs"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_child_that_needs_its_parent_is_a_circle() {
+        let found = found(
+            &[
+                ("own/src/lib.rs", "mod a;"),
+                (
+                    "own/src/a/mod.rs",
+                    "mod b;\nfn c() { b::d() }\npub const E: u8 = 1;",
+                ),
+                ("own/src/a/b.rs", "use super::E;"),
+            ],
+            &[],
+        );
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("a/b.rs -> a/mod.rs -> a/b.rs"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_known_is_passed_over() {
+        assert!(found(&FILES, &[("own/src/c.rs", "own/src/a.rs")]).is_empty());
+    }
+
+    #[test]
+    fn what_is_known_must_still_be_there() {
+        let known = [
+            ("own/src/c.rs", "own/src/a.rs"),
+            ("own/src/d.rs", "own/src/a.rs"),
+            ("own/src/gone.rs", "own/src/a.rs"),
+            ("other/src/c.rs", "other/src/a.rs"),
+        ];
+        let found = found(&FILES, &known);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            found[0].starts_with("own/src/d.rs: is in no circle"),
+            "{found:?}"
+        );
+        assert!(
+            found[1].starts_with("own/src/gone.rs: is in no circle"),
+            "{found:?}"
+        );
+    }
+}
