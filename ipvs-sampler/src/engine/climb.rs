@@ -1,10 +1,10 @@
 //! Carries out what the [`super::ladder`] decides: starts probes, and holds what they say against dumps.
 
 use super::{
-    Sampler,
     choices::ProbeUse,
     ladder::{FEW_SLOTS, Facts, NOT_LOADED, Refused, Running, Start},
     looks,
+    sampler::Sampler,
 };
 use crate::{
     failure::Failure,

@@ -1,45 +1,12 @@
 //! A dump is made, and joined with what the probe counts.
 
-use super::{
-    Sampler,
-    ladder::NOT_LOADED,
-    sample::{Departed, Sample},
-};
+use super::{ladder::NOT_LOADED, rows::Departed, sample::Sample, sampler::Sampler};
 use crate::{
     clock::Moment,
     failure::Failure,
     model::{Around, Mode, Occasion, slots_end},
-    source::feed::{Changes, DumpError, Dumped, NoDump, Order, Slots},
+    source::feed::{Changes, DumpError, NoDump, Order, Slots},
 };
-
-/// When and how dumps were made.
-pub(super) struct Dumps {
-    /// The end of the last one, also of one that failed.
-    pub(super) ended: Moment,
-    /// The end of the last one that succeeded, in ns since 1970.
-    pub(super) succeeded: Option<i64>,
-    /// Why the last one failed, where it did.
-    failure: Option<String>,
-    /// The number of IPVS's family in the last one.
-    pub(super) family: Option<u16>,
-    /// What else is known of the last one that succeeded.
-    pub(super) last: Dumped,
-    /// Something was zeroed since the last one began.
-    pub(super) zeroed: bool,
-}
-
-impl Dumps {
-    pub(super) fn new(now: Moment) -> Self {
-        Self {
-            ended: now,
-            succeeded: None,
-            failure: None,
-            family: None,
-            last: Dumped::default(),
-            zeroed: false,
-        }
-    }
-}
 
 impl Sampler {
     /// Dumps and joins. Whether it succeeded. Its moment is [`Dumps::ended`].

@@ -1,53 +1,14 @@
 //! What one tick has to say: rows that borrow what is known, for whoever publishes them.
 
 use super::{
-    Sampler,
     known::{Known, WindowRates},
+    rows::{DueRows, Row, RowOf},
+    sampler::Sampler,
 };
 use crate::{
     model::{Destination, Health, Mode, Report, Service},
     schema::{DestinationRow, Interval, ServiceRow},
 };
-
-/// Which rows a tick has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum DueRows {
-    /// None.
-    #[default]
-    None,
-    /// The complete snapshot.
-    All,
-    /// What has anything new to say, read live.
-    Changed,
-    /// The destinations that were scheduled to.
-    Scheduled,
-}
-
-/// One service or destination at a moment.
-pub struct Row<'a> {
-    /// Which, and its numbers.
-    pub of: RowOf<'a>,
-    /// In ns since 1970.
-    pub wall: i64,
-    /// Nothing but connections is newer than the last dump.
-    pub scheduled_only: bool,
-}
-
-/// See [`Row`].
-pub enum RowOf<'a> {
-    /// A service.
-    Service(ServiceRow<'a>),
-    /// A destination.
-    Destination(DestinationRow<'a>),
-}
-
-/// A destination that ended its life within a tick: the next dump will not have it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Departed {
-    pub(super) service: Service,
-    pub(super) destination: Destination,
-    pub(super) wall: i64,
-}
 
 /// A tick's rows, and how the sampler is doing.
 pub struct Sample<'a> {
@@ -57,7 +18,7 @@ pub struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    pub(super) fn of(sampler: &'a Sampler) -> Self {
+    fn of(sampler: &'a Sampler) -> Self {
         Self {
             known: &sampler.known,
             rates: sampler.rates(),
@@ -206,5 +167,13 @@ impl<'a> Sample<'a> {
                 visit(service, &fresh);
             }
         }
+    }
+}
+
+impl Sampler {
+    /// What the tick says.
+    #[must_use]
+    pub fn sample(&self) -> Sample<'_> {
+        Sample::of(self)
     }
 }

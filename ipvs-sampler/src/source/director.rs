@@ -13,7 +13,7 @@ use super::{
     kernel,
     namespace::{Change, Namespace},
     netlink::Netlink,
-    probe::Probe,
+    probe::{self, Probe},
 };
 use crate::{
     clock::Moment,
@@ -107,7 +107,7 @@ impl Feed for Director {
     }
 
     fn start_probe(&mut self, order: &ProbeOrder) -> Result<Started, NoProbe> {
-        let probe = within(&self.namespace, || Probe::start(order))
+        let probe = within(&self.namespace, || probe::start(order))
             .map_err(NoProbe::Closed)?
             .map_err(NoProbe::Unavailable)?;
         let started = Started {

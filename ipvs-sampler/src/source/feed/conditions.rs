@@ -1,6 +1,6 @@
 //! Capabilities, kernel switches and limits that decide whether the probe can run.
 
-use super::Reason;
+use super::reason::Reason;
 
 /// Capability numbers (include/uapi/linux/capability.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use ipvs_sampler_common::{Arrival, COUNTERS, Slot, Tally};
 
 pub(in crate::source) use conditions::FILES as CONDITION_FILES;
 pub use conditions::{Capability, Conditions, cause_of};
-pub use reason::Reason;
+pub use reason::{Cause, Reason};
 pub use scrub::scrub;
-pub use unavailable::{Cause, Unavailable};
+pub use unavailable::Unavailable;
 
 pub use super::netlink::Error as DumpError;
 use crate::{

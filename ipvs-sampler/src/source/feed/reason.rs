@@ -1,6 +1,15 @@
 //! Why a source is not available: a closed set of short texts, so that what is published has few values.
 
-use super::Cause;
+/// Kinds of obstacle: the exit code depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Privileges, a limit or a sysctl.
+    NotPermitted,
+    /// IPVS is not loaded.
+    NoIpvs,
+    /// This kernel or this build cannot.
+    Unsupported,
+}
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident: $cause:ident, $what:literal, $fix:literal;)*) => {

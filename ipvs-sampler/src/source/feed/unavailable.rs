@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Reason, scrub};
+use super::{reason::Reason, scrub::scrub};
 use crate::model::Mismatch;
 
 /// The probe, or the live counters, cannot be had here and now.
@@ -14,17 +14,6 @@ pub struct Unavailable {
     pub detail: Option<String>,
     /// What the kernel's verifier said, many lines without addresses.
     pub log: Option<String>,
-}
-
-/// Kinds of obstacle: the exit code depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Privileges, a limit or a sysctl.
-    NotPermitted,
-    /// IPVS is not loaded.
-    NoIpvs,
-    /// This kernel or this build cannot.
-    Unsupported,
 }
 
 /// Longest detail, in bytes.

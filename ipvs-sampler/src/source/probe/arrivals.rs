@@ -3,7 +3,8 @@
 use aya::Ebpf;
 use ipvs_sampler_common::Arrival;
 
-use super::{TALLY_WORDS, Unavailable, map::mapped, mapped::Mapped};
+use super::{map::mapped, mapped::Mapped, maps::TALLY_WORDS};
+use crate::source::feed::Unavailable;
 
 /// Each CPU's log and how far it was fetched.
 pub(super) struct ArrivalLog {

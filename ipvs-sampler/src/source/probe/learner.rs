@@ -5,7 +5,7 @@
 use aya::maps::{MapData, RingBuf};
 use ipvs_sampler_common::{Fill, NO_SLOT, Slot};
 
-use super::{Maps, attention::Attention, live::Live, records::words};
+use super::{attention::Attention, live::Live, maps::Maps, records::words};
 use crate::{
     model::{Destination, DumpCheck, Service},
     source::netlink::Witness,

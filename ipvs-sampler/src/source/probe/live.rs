@@ -7,15 +7,17 @@ use aya::Ebpf;
 use ipvs_sampler_common::{Discovery, Layout, Reading, Slot, State, halves};
 
 use super::{
-    OBJECT_WORDS, Reason, Unavailable, btf,
+    btf,
     map::{self, mapped},
     mapped::Mapped,
+    maps::OBJECT_WORDS,
     program, refusal,
 };
 use crate::{
     model::ReadTable,
     source::{
         conditions,
+        feed::{Reason, Unavailable},
         kernel::{self, DISCOVERY_PROBE, Symbol},
     },
 };

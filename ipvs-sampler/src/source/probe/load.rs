@@ -12,21 +12,23 @@ use aya_log::EbpfLogger;
 use ipvs_sampler_common::{Cell, Constants, Object, Slot, Tally, Target, Whoami};
 
 use super::{
-    Maps, Probe, ProbeOrder, Reason, Unavailable,
     arrivals::ArrivalLog,
     btf,
     learner::Lesson,
     live::{self, Live},
     map::{mapped, missing, set, take},
+    maps::Maps,
     pool::Pool,
     program,
     records::Records,
     refusal::{self, broken},
+    running::Probe,
 };
 use crate::{
     heap,
     source::{
         cgroup,
+        feed::{ProbeOrder, Reason, Unavailable},
         kernel::{self, PROBES, SERVICE_PROBES},
     },
 };

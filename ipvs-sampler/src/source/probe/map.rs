@@ -5,7 +5,8 @@ use aya::{
     maps::{Array, Map, MapError},
 };
 
-use super::{Reason, Unavailable, mapped::Mapped, refusal::broken};
+use super::{mapped::Mapped, refusal::broken};
+use crate::source::feed::{Reason, Unavailable};
 
 /// Writes the one entry of a map.
 pub(super) fn set<T: Pod>(

@@ -6,10 +6,10 @@ use aya::{
 };
 
 use super::{
-    Unavailable,
     map::missing,
     refusal::{self, broken},
 };
+use crate::source::feed::Unavailable;
 
 pub(super) fn kprobe<'a>(
     ebpf: &'a mut Ebpf,

@@ -4,11 +4,11 @@
 use aya::Ebpf;
 use ipvs_sampler_common::{COUNTERS, Constants, Layout, Object, ObjectKind, Slot};
 
-use super::{
-    OBJECT_WORDS, ProbeOrder, Unavailable, live::Live, load, map::mapped, mapped::Mapped, program,
-    refusal,
+use super::{live::Live, load, map::mapped, mapped::Mapped, maps::OBJECT_WORDS, program, refusal};
+use crate::{
+    model::ReadTable,
+    source::feed::{ProbeOrder, Room, Unavailable},
 };
-use crate::{model::ReadTable, source::feed::Room};
 
 const LOCATE: &str = "locate_synthetic";
 
