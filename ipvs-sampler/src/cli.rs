@@ -160,7 +160,7 @@ pub struct Run {
     /// May be repeated
     #[arg(long, value_name = "OUTPUT", default_value = "stdout")]
     pub output: Vec<Target>,
-    /// How much may wait for each output, such as 64MiB; beyond that the oldest tick gives way
+    /// How much may wait for each output, such as 64MiB; beyond that the oldest lines are dropped. A longer snapshot waits whole
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub output_queue: usize,
     /// Whose names the metrics for Prometheus have
