@@ -1,21 +1,20 @@
 //! The command line.
 
 mod filter;
+mod printed;
 mod values;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use filter::filter;
+#[cfg(test)]
+pub(crate) use printed::SUBCOMMANDS;
+pub use printed::{Completions, Man};
 use values::{host, period, size, tag};
 
 use crate::{
-    failure::EXIT_CODES,
-    manual::{Completions, Man},
-    messages::Format as MessageFormat,
-    model::Filter,
-    privileges::User,
-    sink::Target,
+    failure::Exit, messages::Format as MessageFormat, model::Filter, privileges::User, sink::Target,
 };
 
 /// High-rate sampler for Linux IPVS: all services and destinations by netlink, joined with
@@ -29,7 +28,7 @@ pub struct Cli {
 }
 
 fn exit_codes() -> String {
-    let codes = EXIT_CODES.map(|(code, meaning)| format!("\n  {code:<3} {meaning}"));
+    let codes = Exit::ALL.map(|exit| format!("\n  {:<3} {}", exit.code, exit.meaning));
     format!("Exit codes:{}", codes.concat())
 }
 

@@ -10,10 +10,10 @@ use crate::{
     clock::{Due, Moment, Schedule, Timer, Wake},
     config::{Problem, Sources, Values},
     encode::{Influx, MetricNames, Prometheus},
-    failure::Failure,
+    failure::{Failure, Refused},
+    namespaces,
     privileges::{self, Keep},
     requests::{Request, Requests},
-    run::{ended, namespaces},
     sampler::{Sampler, field_set, further_tags},
     schema::{self, TagStyle, TagValue},
     sink::{Sinks, Target},
@@ -102,14 +102,14 @@ impl Daemon {
     pub fn start(options: Run, sources: Sources, values: Values) -> Result<Self, Failure> {
         // While it is permitted, also for a probe that is started later.
         privileges::lift_memory_limit();
-        let mut samplers = namespaces(&options.place)?
+        let mut samplers = namespaces::chosen(&options.place)?
             .into_iter()
             .map(|namespace| Sampler::start(options.clone(), namespace))
             .collect::<Result<Vec<_>, _>>()?;
         // Before there is another thread: privileges belong to threads.
         give_up_privileges(&options, &mut samplers)?;
         let sinks = Sinks::open(&options.output, options.output_queue)
-            .map_err(|(target, error)| Failure::Output { target, error })?;
+            .map_err(|(target, source)| Failure::Output { target, source })?;
         let now = Moment::now();
         Ok(Self {
             encoder: encoder(&options),
@@ -137,7 +137,7 @@ impl Daemon {
         // Whatever happened, what is queued goes out; the first failure is the one to tell.
         let written = match self.sinks.close(DRAIN_LIMIT) {
             Ok(()) => Ok(()),
-            Err((target, error)) => ended(Err(error), &target),
+            Err((target, error)) => Failure::of_output(Err(error), &target),
         };
         outcome.and(written)
     }
@@ -398,7 +398,6 @@ fn report_outputs(sinks: &Sinks, encoder: &Influx, batch: &mut Vec<u8>) {
 }
 
 fn refused(error: io::Error) -> Failure {
-    Failure::Unavailable(format!(
-        "the system refused a timer or a signal handler: {error}"
-    ))
+    let what = "the system refused a timer or a signal handler";
+    Failure::Unavailable(Refused::to(what)(error))
 }

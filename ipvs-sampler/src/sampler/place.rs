@@ -21,10 +21,12 @@ pub(crate) fn within<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> Resu
 pub(crate) fn cannot_enter(label: &str, error: &std::io::Error) -> Failure {
     let what = format!("cannot enter the network namespace {label}: {error}");
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => Failure::NotPermitted(format!(
-            "{what}; this needs CAP_SYS_ADMIN, and by pid:N CAP_SYS_PTRACE"
-        )),
-        _ => Failure::Unavailable(format!("{what}; `ip netns` lists those that have a name")),
+        std::io::ErrorKind::PermissionDenied => Failure::NotPermitted(
+            format!("{what}; this needs CAP_SYS_ADMIN, and by pid:N CAP_SYS_PTRACE").into(),
+        ),
+        _ => {
+            Failure::Unavailable(format!("{what}; `ip netns` lists those that have a name").into())
+        }
     }
 }
 
