@@ -6,13 +6,13 @@ use rustix::thread::CapabilitySet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    cli::{Command, Ebpf, Names, Privileges, Run},
+    cli::{Command, Ebpf, Privileges, Reloadable, Settings},
     clock::{Due, Moment, Schedule, Timer, Wake},
     config::{Problem, Sources, Values},
-    encode::{Influx, MetricNames, Prometheus},
+    encode::{Influx, Prometheus},
     failure::{Failure, Refused},
     namespaces,
-    privileges::{self, Keep},
+    privileges::{self, Keep, User},
     requests::{Request, Requests},
     sampler::{Sampler, field_set, further_tags},
     schema::{self, TagStyle, TagValue},
@@ -24,23 +24,9 @@ use crate::{
 /// How long the outputs may take to write what waits when the program ends.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a reload can change.
-const RELOADABLE: [&str; 10] = [
-    "exclude",
-    "host",
-    "include",
-    "interval",
-    "netmask",
-    "output",
-    "prometheus-compat",
-    "rates",
-    "resolution",
-    "tag",
-];
-
 /// Everything that runs.
 pub struct Daemon {
-    options: Run,
+    options: Settings,
     sources: Sources,
     /// What the sources said of what is in effect.
     values: Values,
@@ -99,23 +85,28 @@ impl Daemon {
     ///
     /// # Errors
     /// When something cannot be opened, or given up.
-    pub fn start(options: Run, sources: Sources, values: Values) -> Result<Self, Failure> {
+    pub fn start(
+        options: Settings,
+        user: Option<&User>,
+        sources: Sources,
+        values: Values,
+    ) -> Result<Self, Failure> {
         // While it is permitted, also for a probe that is started later.
         privileges::lift_memory_limit();
-        let mut samplers = namespaces::chosen(&options.place)?
+        let mut samplers = namespaces::chosen(&options.fixed.place)?
             .into_iter()
             .map(|namespace| Sampler::start(options.clone(), namespace))
             .collect::<Result<Vec<_>, _>>()?;
         // Before there is another thread: privileges belong to threads.
-        give_up_privileges(&options, &mut samplers)?;
-        let sinks = Sinks::open(&options.output, options.output_queue)
+        give_up_privileges(&options, user, &mut samplers)?;
+        let sinks = Sinks::open(&options.reloadable.output, options.fixed.output_queue)
             .map_err(|(target, source)| Failure::Output { target, source })?;
         let now = Moment::now();
         Ok(Self {
             encoder: encoder(&options),
             page: page(&options),
             supervisor: Supervisor::new(now),
-            schedule: Schedule::new(options.interval, resolution(&samplers), now.wall),
+            schedule: Schedule::new(options.reloadable.interval, resolution(&samplers), now.wall),
             options,
             sources,
             values,
@@ -144,7 +135,7 @@ impl Daemon {
 
     /// Ticks until something ends it.
     async fn sample(&mut self, events: &mut Events) -> Result<(), Failure> {
-        let mut left = self.options.count;
+        let mut left = self.options.fixed.count;
         let mut deadline = Moment::now().wall;
         let mut due = Due::Interval;
         let mut waited_from = Moment::now();
@@ -166,7 +157,7 @@ impl Daemon {
             }
             let resolution = resolution(&self.samplers);
             self.schedule.set_resolution(resolution);
-            let period = resolution.unwrap_or(self.options.interval);
+            let period = resolution.unwrap_or(self.options.reloadable.interval);
             self.sinks
                 .ticked(period, self.samplers.iter().map(Sampler::mode_name));
             deadline = self.schedule.next(now.wall);
@@ -269,32 +260,26 @@ impl Daemon {
             Problem::Wrong(why) => why,
         })?;
         let values = configuration.values();
-        let Command::Run(options) = configuration.cli.command else {
+        let Command::Run(run) = configuration.cli.command else {
             return Err("it is not about run".into());
         };
+        let reloadable = run.settings.reloadable;
         self.sinks
-            .change_to(&options.output)
+            .change_to(&reloadable.output)
             .map_err(|(target, error)| format!("cannot write to {target}: {error}"))?;
-        let (changed, waiting): (Vec<_>, Vec<_>) = values
-            .differences(&self.values)
-            .partition(|key| RELOADABLE.contains(key));
-        let current = &mut self.options;
-        current.interval = options.interval;
-        current.resolution = options.resolution;
-        current.rates = options.rates;
-        current.output = options.output;
-        current.prometheus_compat = options.prometheus_compat;
-        current.tag = options.tag;
-        current.host = options.host;
-        current.tags = options.tags;
-        current.selection = options.selection;
+        let keys = Reloadable::keys();
+        let is_reloadable = |key: &&str| keys.iter().any(|known| known == key);
+        let (changed, waiting): (Vec<_>, Vec<_>) =
+            values.differences(&self.values).partition(is_reloadable);
+        self.options.reloadable = reloadable;
         self.encoder = encoder(&self.options);
         self.page = page(&self.options);
         for sampler in &mut self.samplers {
             sampler.reconfigure(&self.options);
         }
         let now = Moment::now().wall;
-        self.schedule.set_interval(self.options.interval, now);
+        self.schedule
+            .set_interval(self.options.reloadable.interval, now);
         self.schedule.set_resolution(resolution(&self.samplers));
         match changed[..] {
             [] => log::info!("reloaded: nothing changed"),
@@ -306,27 +291,31 @@ impl Daemon {
                 waiting.join(", ")
             );
         }
-        self.values.take_over(&values, &RELOADABLE);
+        self.values.take_over(&values, &keys);
         Ok(())
     }
 }
 
 impl Events {
-    fn new(signals: Signals, options: &Run) -> io::Result<Self> {
-        let end: Pin<Box<dyn Future<Output = ()>>> = match options.for_ {
+    fn new(signals: Signals, options: &Settings) -> io::Result<Self> {
+        let end: Pin<Box<dyn Future<Output = ()>>> = match options.fixed.for_ {
             Some(duration) => Box::pin(tokio::time::sleep(duration)),
             None => Box::pin(std::future::pending()),
         };
         Ok(Self {
             signals,
             timer: Timer::new()?,
-            requests: options.telegraf_execd.map(Requests::listen).transpose()?,
+            requests: options
+                .fixed
+                .telegraf_execd
+                .map(Requests::listen)
+                .transpose()?,
             end,
         })
     }
 }
 
-fn encoder(options: &Run) -> Influx {
+fn encoder(options: &Settings) -> Influx {
     Influx {
         style: TagStyle {
             further: further_tags(options),
@@ -335,11 +324,8 @@ fn encoder(options: &Run) -> Influx {
     }
 }
 
-fn page(options: &Run) -> Prometheus {
-    let names = match options.prometheus_compat {
-        Names::Native => MetricNames::Native,
-        Names::Node => MetricNames::Node,
-    };
+fn page(options: &Settings) -> Prometheus {
+    let names = options.reloadable.prometheus_compat;
     Prometheus::new(names, field_set(options), &further_tags(options))
 }
 
@@ -349,15 +335,19 @@ fn resolution(samplers: &[Sampler]) -> Option<Duration> {
 }
 
 /// Keeps what the rest of the run takes.
-fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Failure> {
+fn give_up_privileges(
+    options: &Settings,
+    user: Option<&User>,
+    samplers: &mut [Sampler],
+) -> Result<(), Failure> {
     let mut always = privileges::DUMPING;
-    if !options.place.netns.is_empty() {
+    if !options.fixed.place.netns.is_empty() {
         always |= privileges::ENTERING;
     }
-    if options.user.is_none() && options.output.iter().any(Target::has_path) {
+    if user.is_none() && options.reloadable.output.iter().any(Target::has_path) {
         always |= privileges::OPENING;
     }
-    let steps: &[CapabilitySet] = match (options.ebpf, options.privileges) {
+    let steps: &[CapabilitySet] = match (options.fixed.ebpf, options.fixed.privileges) {
         (Ebpf::Off, _) => &[],
         (_, Privileges::Least) => privileges::RUNNING,
         (_, Privileges::Reattach) => {
@@ -372,13 +362,11 @@ fn give_up_privileges(options: &Run, samplers: &mut [Sampler]) -> Result<(), Fai
     let keep = Keep {
         always,
         steps,
-        tell: options.user.is_some() || options.privileges == Privileges::Least,
+        tell: user.is_some() || options.fixed.privileges == Privileges::Least,
     };
-    privileges::drop_others(options.user.as_ref(), keep, || {
-        samplers.iter_mut().all(Sampler::works)
-    })?;
+    privileges::drop_others(user, keep, || samplers.iter_mut().all(Sampler::works))?;
     for sampler in samplers {
-        sampler.gave_up_privileges(options.privileges == Privileges::Least);
+        sampler.gave_up_privileges(options.fixed.privileges == Privileges::Least);
     }
     Ok(())
 }

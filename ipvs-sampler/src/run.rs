@@ -1,7 +1,7 @@
 //! The subcommands: what they open, how they end.
 
 use crate::{
-    cli::{Doctor, Format, Once, Run},
+    cli::{Doctor, Format, Once, Settings},
     clock::Moment,
     config::{self, Configuration, Sources, Values},
     daemon::{Daemon, Signals},
@@ -11,6 +11,7 @@ use crate::{
     heap, messages,
     model::{Selection, Snapshot},
     namespaces,
+    privileges::User,
     sampler::{DUMP_LIMIT, selection, tag_style, within},
     schema::{DestinationRow, FieldSet, ServiceRow},
     source::{namespace::Namespace, netlink::Netlink},
@@ -84,12 +85,17 @@ pub fn doctor(options: &Doctor) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When the sources cannot be opened, or the output fails.
-pub fn run(options: Run, sources: Sources, values: Values) -> Result<(), Failure> {
-    let format = match options.telegraf_execd {
+pub fn run(
+    options: Settings,
+    user: Option<&User>,
+    sources: Sources,
+    values: Values,
+) -> Result<(), Failure> {
+    let format = match options.fixed.telegraf_execd {
         Some(_) => messages::Format::Telegraf,
         None => messages::Format::Text,
     };
-    messages::set_format(options.log_format.unwrap_or(format));
+    messages::set_format(options.fixed.log_format.unwrap_or(format));
     heap::keep_large_apart();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -99,7 +105,9 @@ pub fn run(options: Run, sources: Sources, values: Values) -> Result<(), Failure
     runtime.block_on(async {
         // First: a hang-up while the sources are opened shall not end it.
         let signals = Signals::handle()?;
-        Daemon::start(options, sources, values)?.run(signals).await
+        Daemon::start(options, user, sources, values)?
+            .run(signals)
+            .await
     })
 }
 
@@ -107,11 +115,11 @@ pub fn run(options: Run, sources: Sources, values: Values) -> Result<(), Failure
 ///
 /// # Errors
 /// Which output's secret or certificate is not to be had.
-pub fn check(options: &Run, sources: &Sources) -> Result<(), Failure> {
+pub fn check(options: &Settings, sources: &Sources) -> Result<(), Failure> {
     for name in sources.unknown_variables() {
         log::warn!("{name} in the environment is no option");
     }
-    for target in &options.output {
+    for target in &options.reloadable.output {
         target
             .check()
             .map_err(|error| Failure::Configuration(format!("{target}: {error}")))?;

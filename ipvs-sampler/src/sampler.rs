@@ -9,7 +9,7 @@ mod print;
 use std::time::Duration;
 
 use crate::{
-    cli::{Ebpf, Run},
+    cli::{Ebpf, Settings},
     clock::{Due, Moment},
     encode::{Influx, Prometheus},
     events::Events,
@@ -43,7 +43,7 @@ const LEARNING_PAUSE: u64 = 250_000_000;
 
 /// Everything that one tick needs, kept from tick to tick so that a steady one allocates nothing.
 pub struct Sampler {
-    options: Run,
+    options: Settings,
     namespace: Namespace,
     encoder: Influx,
     /// `None` while the network namespace is gone.
@@ -101,15 +101,15 @@ impl Sampler {
     ///
     /// # Errors
     /// When privileges are missing, or IPVS or the probe is required and not to be had.
-    pub fn start(options: Run, namespace: Namespace) -> Result<Self, Failure> {
+    pub fn start(options: Settings, namespace: Namespace) -> Result<Self, Failure> {
         let now = Moment::now();
         let mut netlink = open_netlink(&namespace)?;
         let mut snapshot = Snapshot::default();
         let dumped = netlink.dump(&mut snapshot, &mut ());
-        let selection = selection(&options.selection);
+        let selection = selection(&options.reloadable.selection);
         let mut sampler = Self {
             encoder: Influx {
-                style: tag_style(&options.tags, further_tags(&options), &namespace),
+                style: tag_style(&options.reloadable.tags, further_tags(&options), &namespace),
             },
             netlink: Some(netlink),
             options,
@@ -146,7 +146,7 @@ impl Sampler {
         };
         match dumped {
             Ok(()) => sampler.start_probe(Start::First)?,
-            Err(netlink::Error::NotLoaded) if sampler.options.ebpf != Ebpf::Require => {
+            Err(netlink::Error::NotLoaded) if sampler.options.fixed.ebpf != Ebpf::Require => {
                 log::warn!(
                     "{}IPVS is not loaded: waiting for it (modprobe ip_vs loads it)",
                     prefix(&sampler.namespace)
@@ -160,7 +160,9 @@ impl Sampler {
     /// Time between ticks for what was scheduled to; `None` when nothing can tell.
     #[must_use]
     pub fn resolution(&self) -> Option<Duration> {
-        self.probe.is_some().then_some(self.options.resolution)
+        self.probe
+            .is_some()
+            .then_some(self.options.reloadable.resolution)
     }
 
     /// One tick: read, learn what is new, append the lines that are due to `batch`, and add everything to
@@ -243,12 +245,16 @@ impl Sampler {
     }
 
     /// Takes over what can be changed while it runs.
-    pub fn reconfigure(&mut self, options: &Run) {
-        self.encoder.style = tag_style(&options.tags, further_tags(options), &self.namespace);
-        self.selection = selection(&options.selection);
+    pub fn reconfigure(&mut self, options: &Settings) {
+        self.encoder.style = tag_style(
+            &options.reloadable.tags,
+            further_tags(options),
+            &self.namespace,
+        );
+        self.selection = selection(&options.reloadable.selection);
         self.options = options.clone();
         if let Some(probe) = &mut self.probe {
-            probe.set_resolution(nanoseconds(options.resolution));
+            probe.set_resolution(nanoseconds(options.reloadable.resolution));
         }
         self.select();
     }
@@ -457,7 +463,11 @@ impl Sampler {
 
     /// Whether lines go anywhere. Where only pages are asked for, none is written.
     fn has_readers(&self) -> bool {
-        self.options.output.iter().any(Target::takes_lines)
+        self.options
+            .reloadable
+            .output
+            .iter()
+            .any(Target::takes_lines)
     }
 
     fn report(&self) -> Report<'_> {

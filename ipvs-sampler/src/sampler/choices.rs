@@ -1,9 +1,9 @@
 //! What was chosen on the command line, in the words of the model and of the schema.
 
 use crate::{
-    cli::{self, Fields, Host, Run, Tags},
+    cli::{self, Host, Settings, Tags},
     model::Selection,
-    schema::{FieldSet, Netmask, TagStyle},
+    schema::{FieldSet, TagStyle},
     sink::Target,
     source::namespace::Namespace,
 };
@@ -20,30 +20,32 @@ pub(crate) fn tag_style(
     namespace: &Namespace,
 ) -> TagStyle {
     TagStyle {
-        netmask: match tags.netmask {
-            cli::Netmask::Popcount => Netmask::Popcount,
-            cli::Netmask::Prefix => Netmask::Prefix,
-        },
+        netmask: tags.netmask,
         netns: namespace.label().map(Into::into),
         further,
     }
 }
 
 /// The fields of lines, and pages, that have all that is known.
-pub(crate) fn field_set(options: &Run) -> FieldSet {
-    match options.fields {
-        Fields::Telegraf => FieldSet::All,
-        Fields::Extended => FieldSet::Extended,
-    }
+pub(crate) fn field_set(options: &Settings) -> FieldSet {
+    options.fixed.fields
 }
 
 /// Those given, and the host's name where nobody else would add it.
-pub(crate) fn further_tags(options: &Run) -> Vec<(String, String)> {
-    let mut tags = options.tag.clone();
-    let host = match &options.host {
+pub(crate) fn further_tags(options: &Settings) -> Vec<(String, String)> {
+    let mut tags = options.reloadable.tag.clone();
+    let host = match &options.reloadable.host {
         Host::Name(name) => Some(name.clone()),
         Host::Off => None,
-        Host::Auto if options.output.iter().any(Target::is_standard_output) => None,
+        Host::Auto
+            if options
+                .reloadable
+                .output
+                .iter()
+                .any(Target::is_standard_output) =>
+        {
+            None
+        }
         Host::Auto | Host::On => {
             let name = rustix::system::uname()
                 .nodename()

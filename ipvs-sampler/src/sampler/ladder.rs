@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::{NOT_LOADED, Sampler, nanoseconds, open_netlink, prefix, within};
 use crate::{
-    cli::{Ebpf, Fields, Live},
+    cli::{Ebpf, Live},
     clock::Moment,
     failure::Failure,
     health::Mode,
     model::Floors,
+    schema::FieldSet,
     source::{
         conditions::Conditions,
         namespace::Change,
@@ -119,8 +120,8 @@ impl Sampler {
     pub(super) fn try_again(&mut self) -> Result<(), Failure> {
         let wanted = match &self.mode {
             Mode::Live | Mode::Waiting(_) => false,
-            Mode::Events(_) => self.options.live == Live::Auto,
-            Mode::Netlink(_) => self.options.ebpf != Ebpf::Off,
+            Mode::Events(_) => self.options.fixed.live == Live::Auto,
+            Mode::Netlink(_) => self.options.fixed.ebpf != Ebpf::Off,
         };
         let now = monotonic();
         self.room_refused &= self.probe.as_ref().is_some_and(|probe| self.is_full(probe));
@@ -163,7 +164,7 @@ impl Sampler {
     }
 
     pub(super) fn start_probe(&mut self, why: Start) -> Result<(), Failure> {
-        if self.options.ebpf == Ebpf::Off {
+        if self.options.fixed.ebpf == Ebpf::Off {
             self.enter(Mode::Netlink("--ebpf off"), None);
             return Ok(());
         }
@@ -229,14 +230,14 @@ impl Sampler {
 
     fn load_probe(&self, room: Room) -> Result<Result<Probe, Unavailable>, Failure> {
         let options = Options {
-            resolution_ns: nanoseconds(self.options.resolution),
-            ring_bytes: self.options.ebpf_ring,
+            resolution_ns: nanoseconds(self.options.reloadable.resolution),
+            ring_bytes: self.options.fixed.ebpf_ring,
             room,
-            arrivals: match self.options.fields {
-                Fields::Telegraf => 0,
-                Fields::Extended => ARRIVALS,
+            arrivals: match self.options.fixed.fields {
+                FieldSet::Extended => ARRIVALS,
+                _ => 0,
             },
-            log: self.options.ebpf_log,
+            log: self.options.fixed.ebpf_log,
         };
         within(&self.namespace, || Probe::start(&options))
     }
@@ -271,7 +272,7 @@ impl Sampler {
     /// No probe could be started.
     fn without_probe(&mut self, unavailable: &Unavailable, why: Start) -> Result<(), Failure> {
         let reason = unavailable.reason;
-        if let (Some(level), Some(log)) = (self.options.ebpf_log, &unavailable.log) {
+        if let (Some(level), Some(log)) = (self.options.fixed.ebpf_log, &unavailable.log) {
             for line in log.lines() {
                 log::log!(level, "verifier: {line}");
             }
@@ -302,7 +303,7 @@ impl Sampler {
                 self.wait("the probe did not start; the next interval tries again");
                 Ok(())
             }
-            _ if self.options.ebpf == Ebpf::Require => Err(unavailable.clone().into()),
+            _ if self.options.fixed.ebpf == Ebpf::Require => Err(unavailable.clone().into()),
             _ => {
                 self.fall_to_netlink(unavailable);
                 Ok(())
@@ -325,7 +326,7 @@ impl Sampler {
     /// A probe that does not see is none.
     fn lose_sight(&mut self, reason: Reason) -> Result<(), Failure> {
         let unavailable = cause_of(reason, &Conditions::now()).into();
-        if self.options.ebpf == Ebpf::Require {
+        if self.options.fixed.ebpf == Ebpf::Require {
             return Err(Failure::from(unavailable));
         }
         self.fall_to_netlink(&unavailable);
@@ -349,7 +350,7 @@ impl Sampler {
     fn check_live(&mut self, batch: &mut Vec<u8>) -> Result<bool, Failure> {
         for checks_left in (0..CHECKS).rev() {
             let Some(probe) = &mut self.probe else { break };
-            if self.options.live == Live::Off || probe.not_live().is_some() {
+            if self.options.fixed.live == Live::Off || probe.not_live().is_some() {
                 break;
             }
             let events = &mut self.events;
@@ -379,7 +380,7 @@ impl Sampler {
     pub(super) fn settle_mode(&mut self) {
         let Some(probe) = &self.probe else { return };
         self.has_worked = true;
-        match (self.options.live, probe.not_live()) {
+        match (self.options.fixed.live, probe.not_live()) {
             (Live::Off, _) => self.enter(Mode::Events("--live off"), None),
             (Live::Auto, None) => self.enter(Mode::Live, None),
             (Live::Auto, Some(unavailable)) => self.enter(

@@ -2,7 +2,7 @@
 
 use super::Sampler;
 use crate::{
-    cli::{Fields, Rates},
+    cli::Rates,
     clock::Moment,
     model::{Destination, Peak, Service, Stats, per_second},
     schema::{DestinationRow, FieldSet, Interval, ServiceRow},
@@ -127,14 +127,14 @@ impl Sampler {
     }
 
     fn chosen_rates(&self, fresh: Stats, dumped: &Stats) -> Stats {
-        match self.options.rates {
+        match self.options.reloadable.rates {
             Rates::Window => fresh,
             Rates::Kernel => fresh.with_rates_of(dumped),
         }
     }
 
     fn service_interval(&self, index: usize, service: &Service) -> Interval {
-        if self.options.fields == Fields::Telegraf {
+        if self.options.fixed.fields != FieldSet::Extended {
             return Interval::default();
         }
         let events = || self.ledger.service_peak(index).map(Peak::of_connections);
@@ -145,7 +145,7 @@ impl Sampler {
     }
 
     fn destination_interval(&self, destination: &Destination) -> Interval {
-        if self.options.fields == Fields::Telegraf {
+        if self.options.fixed.fields != FieldSet::Extended {
             return Interval::default();
         }
         let events = || self.ledger.peak(destination).map(Peak::of_connections);
