@@ -3,31 +3,32 @@
 use std::time::Duration;
 
 use crate::{
-    cli::{self, Ebpf, Fields, Host, Live, Rates, Run, Tags},
+    cli::{self, Ebpf, Host, Live, Rates, Settings, Tags},
     engine::{Choices, ProbeUse},
     model::Selection,
-    schema::{FieldSet, Netmask, TagStyle},
+    schema::{FieldSet, TagStyle},
     sink::Target,
     source::namespace::Namespace,
 };
 
 /// What the engine is to know.
-pub(crate) fn choices(options: &Run) -> Choices {
+pub(crate) fn choices(settings: &Settings) -> Choices {
+    let Settings { reloadable, fixed } = settings;
     Choices {
-        probe: match options.ebpf {
+        probe: match fixed.ebpf {
             Ebpf::Off => ProbeUse::Off,
             Ebpf::Auto => ProbeUse::Wanted,
             Ebpf::Require => ProbeUse::Required,
         },
-        live: options.live == Live::Auto,
-        kernel_rates: options.rates == Rates::Kernel,
-        extended: options.fields == Fields::Extended,
+        live: fixed.live == Live::Auto,
+        kernel_rates: reloadable.rates == Rates::Kernel,
+        extended: fixed.fields == FieldSet::Extended,
         // Where only pages are asked for, no line is written.
-        rows: options.output.iter().any(Target::takes_lines),
-        resolution_ns: nanoseconds(options.resolution),
-        ring_bytes: options.ebpf_ring,
-        log: options.ebpf_log,
-        selection: selection(&options.selection),
+        rows: reloadable.output.iter().any(Target::takes_lines),
+        resolution_ns: nanoseconds(reloadable.resolution),
+        ring_bytes: fixed.ebpf_ring,
+        log: fixed.ebpf_log,
+        selection: selection(&reloadable.selection),
     }
 }
 
@@ -55,30 +56,32 @@ pub(crate) fn tag_style(
     label: Option<&str>,
 ) -> TagStyle {
     TagStyle {
-        netmask: match tags.netmask {
-            cli::Netmask::Popcount => Netmask::Popcount,
-            cli::Netmask::Prefix => Netmask::Prefix,
-        },
+        netmask: tags.netmask,
         netns: label.map(Into::into),
         further,
     }
 }
 
 /// The fields of lines, and pages, that have all that is known.
-pub(crate) fn field_set(options: &Run) -> FieldSet {
-    match options.fields {
-        Fields::Telegraf => FieldSet::All,
-        Fields::Extended => FieldSet::Extended,
-    }
+pub(crate) fn field_set(options: &Settings) -> FieldSet {
+    options.fixed.fields
 }
 
 /// Those given, and the host's name where nobody else would add it.
-pub(crate) fn further_tags(options: &Run) -> Vec<(String, String)> {
-    let mut tags = options.tag.clone();
-    let host = match &options.host {
+pub(crate) fn further_tags(options: &Settings) -> Vec<(String, String)> {
+    let mut tags = options.reloadable.tag.clone();
+    let host = match &options.reloadable.host {
         Host::Name(name) => Some(name.clone()),
         Host::Off => None,
-        Host::Auto if options.output.iter().any(Target::is_standard_output) => None,
+        Host::Auto
+            if options
+                .reloadable
+                .output
+                .iter()
+                .any(Target::is_standard_output) =>
+        {
+            None
+        }
         Host::Auto | Host::On => {
             let name = rustix::system::uname()
                 .nodename()

@@ -17,7 +17,10 @@ use std::{
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use thiserror::Error;
 
-use crate::cli::{self, Cli};
+use crate::{
+    cli::{self, Cli, Settings},
+    privileges::User,
+};
 use show::redacted;
 pub use show::show;
 
@@ -64,6 +67,8 @@ struct Setting {
 pub struct Configuration {
     /// Ready for use.
     pub cli: Cli,
+    /// As whom the sampler goes on after the start.
+    pub user: Option<User>,
     matches: ArgMatches,
     settings: Vec<Setting>,
     file: Option<PathBuf>,
@@ -84,10 +89,10 @@ impl Values {
     }
 
     /// Takes over what these keys have in others.
-    pub fn take_over(&mut self, others: &Self, keys: &[&str]) {
+    pub fn take_over(&mut self, others: &Self, keys: &[String]) {
         for (key, values) in &mut self.0 {
             let other = others.0.iter().find(|(other, _)| other == key);
-            if let Some((_, other)) = other.filter(|_| keys.contains(&key.as_str())) {
+            if let Some((_, other)) = other.filter(|_| keys.contains(key)) {
                 values.clone_from(other);
             }
         }
@@ -140,6 +145,7 @@ impl Sources {
         let Some(path) = sampling(&matches) else {
             return Ok(Configuration {
                 cli: Cli::from_arg_matches(&matches)?,
+                user: None,
                 matches,
                 settings: Vec::new(),
                 file: None,
@@ -162,8 +168,10 @@ impl Sources {
             with_defaults(command, &path, &settings).try_get_matches_from(&self.arguments)?;
         let cli = Cli::from_arg_matches(&matches)?;
         check_tags(&cli)?;
+        let user = user(&cli)?;
         Ok(Configuration {
             cli,
+            user,
             matches,
             settings,
             file: file.map(|(path, _)| path),
@@ -304,12 +312,36 @@ fn is_repeatable(options: &Command, key: &str) -> bool {
 
 /// Two values for one tag on the command line; elsewhere, [`check`] has found them.
 fn check_tags(cli: &Cli) -> Result<(), clap::Error> {
-    let tags = match &cli.command {
-        cli::Command::Run(run) => &run.tag,
-        cli::Command::Config(cli::Config::Check(run) | cli::Config::Show(run)) => &run.tag,
-        _ => return Ok(()),
+    let Some(settings) = settings(cli) else {
+        return Ok(());
     };
+    let tags = &settings.reloadable.tag;
     text::check_tags(tags.iter().map(|(name, _)| name.as_str())).map_err(usage)
+}
+
+/// Of a command that samples or would.
+fn settings(cli: &Cli) -> Option<&Settings> {
+    match &cli.command {
+        cli::Command::Run(run) => Some(&run.settings),
+        cli::Command::Config(cli::Config::Check(run) | cli::Config::Show(run)) => {
+            Some(&run.settings)
+        }
+        _ => None,
+    }
+}
+
+/// The user that the command line names; elsewhere, [`check`] has found who is not there.
+fn user(cli: &Cli) -> Result<Option<User>, clap::Error> {
+    let name = settings(cli).and_then(|settings| settings.fixed.user.as_deref());
+    name.map(look_up).transpose().map_err(|why| {
+        // As clap has it, which does not look into files.
+        let why = format!("{why}\n\nFor more information, try '--help'.\n");
+        clap::Error::raw(clap::error::ErrorKind::ValueValidation, why)
+    })
+}
+
+fn look_up(name: &str) -> Result<User, String> {
+    User::look_up(name).map_err(|why| format!("invalid value '{name}' for '--user <USER>': {why}"))
 }
 
 fn usage(why: String) -> clap::Error {
@@ -330,6 +362,9 @@ fn check(setting: &Setting, options: &Command) -> Result<(), String> {
     if key == "tag" {
         let names = values.iter().filter_map(|tag| tag.split_once('='));
         text::check_tags(names.map(|(name, _)| name)).map_err(wrong)?;
+    }
+    if let ("user", [name]) = (key.as_str(), &values[..]) {
+        look_up(name).map_err(wrong)?;
     }
     let argument = options
         .get_arguments()

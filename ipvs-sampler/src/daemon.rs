@@ -7,16 +7,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     choices::{choices, field_set, further_tags, prefix, tag_style},
-    cli::{Command, Ebpf, Names, Privileges, Run},
+    cli::{Command, Ebpf, Privileges, Reloadable, Settings},
     clock::{Due, Moment, Schedule, Timer, Wake},
     config::{Problem, Sources, Values},
-    encode::{Influx, MetricNames, Prometheus},
+    encode::{Influx, Prometheus},
     engine::Sampler,
-    failure::Failure,
-    privileges::{self, Keep},
+    failure::{Failure, Refused},
+    namespaces,
+    privileges::{self, Keep, User},
     publish::{Lines, add_to_page},
     requests::{Request, Requests},
-    run::{ended, namespaces},
     schema::{self, TagStyle, TagValue},
     sink::{Sinks, Target},
     source::{Director, conditions, namespace::Namespace},
@@ -26,23 +26,9 @@ use crate::{
 /// How long the outputs may take to write what waits when the program ends.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a reload can change.
-const RELOADABLE: [&str; 10] = [
-    "exclude",
-    "host",
-    "include",
-    "interval",
-    "netmask",
-    "output",
-    "prometheus-compat",
-    "rates",
-    "resolution",
-    "tag",
-];
-
 /// Everything that runs.
 pub struct Daemon {
-    options: Run,
+    options: Settings,
     sources: Sources,
     /// What the sources said of what is in effect.
     values: Values,
@@ -109,23 +95,32 @@ impl Daemon {
     ///
     /// # Errors
     /// When something cannot be opened, or given up.
-    pub fn start(options: Run, sources: Sources, values: Values) -> Result<Self, Failure> {
+    pub fn start(
+        options: Settings,
+        user: Option<&User>,
+        sources: Sources,
+        values: Values,
+    ) -> Result<Self, Failure> {
         // While it is permitted, also for a probe that is started later.
         privileges::lift_memory_limit();
-        let mut watched = namespaces(&options.place)?
+        let mut watched = namespaces::chosen(&options.fixed.place)?
             .into_iter()
             .map(|namespace| Watched::open(namespace, &options))
             .collect::<Result<Vec<_>, _>>()?;
         // Before there is another thread: privileges belong to threads.
-        give_up_privileges(&options, &mut watched)?;
-        let sinks = Sinks::open(&options.output, options.output_queue)
-            .map_err(|(target, error)| Failure::Output { target, error })?;
+        give_up_privileges(&options, user, &mut watched)?;
+        let sinks = Sinks::open(&options.reloadable.output, options.fixed.output_queue)
+            .map_err(|(target, source)| Failure::Output { target, source })?;
         let now = Moment::now();
         Ok(Self {
             encoder: encoder(&options),
             page: page(&options),
             supervisor: Supervisor::new(now),
-            schedule: Schedule::new(options.interval, resolution(&watched, &options), now.wall),
+            schedule: Schedule::new(
+                options.reloadable.interval,
+                resolution(&watched, &options),
+                now.wall,
+            ),
             options,
             sources,
             values,
@@ -147,14 +142,14 @@ impl Daemon {
         // Whatever happened, what is queued goes out; the first failure is the one to tell.
         let written = match self.sinks.close(DRAIN_LIMIT) {
             Ok(()) => Ok(()),
-            Err((target, error)) => ended(Err(error), &target),
+            Err((target, error)) => Failure::of_output(Err(error), &target),
         };
         outcome.and(written)
     }
 
     /// Ticks until something ends it.
     async fn sample(&mut self, events: &mut Events) -> Result<(), Failure> {
-        let mut left = self.options.count;
+        let mut left = self.options.fixed.count;
         let mut deadline = Moment::now().wall;
         let mut due = Due::Interval;
         let mut waited_from = Moment::now();
@@ -176,7 +171,7 @@ impl Daemon {
             }
             let resolution = resolution(&self.watched, &self.options);
             self.schedule.set_resolution(resolution);
-            let period = resolution.unwrap_or(self.options.interval);
+            let period = resolution.unwrap_or(self.options.reloadable.interval);
             let modes = self.watched.iter();
             let modes = modes.map(|watched| watched.sampler.mode_name());
             self.sinks.ticked(period, modes);
@@ -281,32 +276,26 @@ impl Daemon {
             Problem::Wrong(why) => why,
         })?;
         let values = configuration.values();
-        let Command::Run(options) = configuration.cli.command else {
+        let Command::Run(run) = configuration.cli.command else {
             return Err("it is not about run".into());
         };
+        let reloadable = run.settings.reloadable;
         self.sinks
-            .change_to(&options.output)
+            .change_to(&reloadable.output)
             .map_err(|(target, error)| format!("cannot write to {target}: {error}"))?;
-        let (changed, waiting): (Vec<_>, Vec<_>) = values
-            .differences(&self.values)
-            .partition(|key| RELOADABLE.contains(key));
-        let current = &mut self.options;
-        current.interval = options.interval;
-        current.resolution = options.resolution;
-        current.rates = options.rates;
-        current.output = options.output;
-        current.prometheus_compat = options.prometheus_compat;
-        current.tag = options.tag;
-        current.host = options.host;
-        current.tags = options.tags;
-        current.selection = options.selection;
+        let keys = Reloadable::keys();
+        let is_reloadable = |key: &&str| keys.iter().any(|known| known == key);
+        let (changed, waiting): (Vec<_>, Vec<_>) =
+            values.differences(&self.values).partition(is_reloadable);
+        self.options.reloadable = reloadable;
         self.encoder = encoder(&self.options);
         self.page = page(&self.options);
         for watched in &mut self.watched {
             watched.reconfigure(&self.options);
         }
         let now = Moment::now().wall;
-        self.schedule.set_interval(self.options.interval, now);
+        self.schedule
+            .set_interval(self.options.reloadable.interval, now);
         self.schedule
             .set_resolution(resolution(&self.watched, &self.options));
         match changed[..] {
@@ -319,13 +308,13 @@ impl Daemon {
                 waiting.join(", ")
             );
         }
-        self.values.take_over(&values, &RELOADABLE);
+        self.values.take_over(&values, &keys);
         Ok(())
     }
 }
 
 impl Watched {
-    fn open(namespace: Namespace, options: &Run) -> Result<Self, Failure> {
+    fn open(namespace: Namespace, options: &Settings) -> Result<Self, Failure> {
         let label = namespace.label().map(Into::into);
         let prefix = prefix(&namespace);
         let mut director = Director::new(namespace);
@@ -337,7 +326,7 @@ impl Watched {
         })
     }
 
-    fn reconfigure(&mut self, options: &Run) {
+    fn reconfigure(&mut self, options: &Settings) {
         self.lines = lines(options, self.label.as_deref());
         self.sampler.reconfigure(choices(options));
     }
@@ -364,27 +353,31 @@ impl Watched {
     }
 }
 
-fn lines(options: &Run, label: Option<&str>) -> Lines {
-    let style = tag_style(&options.tags, further_tags(options), label);
+fn lines(options: &Settings, label: Option<&str>) -> Lines {
+    let style = tag_style(&options.reloadable.tags, further_tags(options), label);
     Lines::new(style, field_set(options))
 }
 
 impl Events {
-    fn new(signals: Signals, options: &Run) -> io::Result<Self> {
-        let end: Pin<Box<dyn Future<Output = ()>>> = match options.for_ {
+    fn new(signals: Signals, options: &Settings) -> io::Result<Self> {
+        let end: Pin<Box<dyn Future<Output = ()>>> = match options.fixed.for_ {
             Some(duration) => Box::pin(tokio::time::sleep(duration)),
             None => Box::pin(std::future::pending()),
         };
         Ok(Self {
             signals,
             timer: Timer::new()?,
-            requests: options.telegraf_execd.map(Requests::listen).transpose()?,
+            requests: options
+                .fixed
+                .telegraf_execd
+                .map(Requests::listen)
+                .transpose()?,
             end,
         })
     }
 }
 
-fn encoder(options: &Run) -> Influx {
+fn encoder(options: &Settings) -> Influx {
     Influx {
         style: TagStyle {
             further: further_tags(options),
@@ -393,30 +386,31 @@ fn encoder(options: &Run) -> Influx {
     }
 }
 
-fn page(options: &Run) -> Prometheus {
-    let names = match options.prometheus_compat {
-        Names::Native => MetricNames::Native,
-        Names::Node => MetricNames::Node,
-    };
+fn page(options: &Settings) -> Prometheus {
+    let names = options.reloadable.prometheus_compat;
     Prometheus::new(names, field_set(options), &further_tags(options))
 }
 
 /// Time between ticks for what was scheduled to; `None` when nothing can tell.
-fn resolution(watched: &[Watched], options: &Run) -> Option<Duration> {
+fn resolution(watched: &[Watched], options: &Settings) -> Option<Duration> {
     let news = watched.iter().any(|watched| watched.sampler.has_news());
-    news.then_some(options.resolution)
+    news.then_some(options.reloadable.resolution)
 }
 
 /// Keeps what the rest of the run takes.
-fn give_up_privileges(options: &Run, watched: &mut [Watched]) -> Result<(), Failure> {
+fn give_up_privileges(
+    options: &Settings,
+    user: Option<&User>,
+    watched: &mut [Watched],
+) -> Result<(), Failure> {
     let mut always = privileges::DUMPING;
-    if !options.place.netns.is_empty() {
+    if !options.fixed.place.netns.is_empty() {
         always |= privileges::ENTERING;
     }
-    if options.user.is_none() && options.output.iter().any(Target::has_path) {
+    if user.is_none() && options.reloadable.output.iter().any(Target::has_path) {
         always |= privileges::OPENING;
     }
-    let steps: &[CapabilitySet] = match (options.ebpf, options.privileges) {
+    let steps: &[CapabilitySet] = match (options.fixed.ebpf, options.fixed.privileges) {
         (Ebpf::Off, _) => &[],
         (_, Privileges::Least) => privileges::RUNNING,
         (_, Privileges::Reattach) => {
@@ -431,15 +425,15 @@ fn give_up_privileges(options: &Run, watched: &mut [Watched]) -> Result<(), Fail
     let keep = Keep {
         always,
         steps,
-        tell: options.user.is_some() || options.privileges == Privileges::Least,
+        tell: user.is_some() || options.fixed.privileges == Privileges::Least,
     };
-    privileges::drop_others(options.user.as_ref(), keep, || {
+    privileges::drop_others(user, keep, || {
         watched
             .iter_mut()
             .all(|watched| watched.sampler.is_permitted())
     })?;
     for watched in watched {
-        let sealed = options.privileges == Privileges::Least;
+        let sealed = options.fixed.privileges == Privileges::Least;
         watched.sampler.gave_up_privileges(sealed);
     }
     Ok(())
@@ -460,7 +454,6 @@ fn report_outputs(sinks: &Sinks, encoder: &Influx, batch: &mut Vec<u8>) {
 }
 
 fn refused(error: io::Error) -> Failure {
-    Failure::Unavailable(format!(
-        "the system refused a timer or a signal handler: {error}"
-    ))
+    let what = "the system refused a timer or a signal handler";
+    Failure::Unavailable(Refused::to(what)(error))
 }

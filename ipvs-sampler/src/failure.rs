@@ -1,91 +1,151 @@
 //! How the program ends when it cannot go on: a message for a person, an exit code for a script.
 
-use std::{io, process::ExitCode};
+use std::{error::Error, io, process::ExitCode};
 
 use thiserror::Error;
 
-use crate::source::{
-    feed::{Cause, Unavailable},
-    netlink,
-};
+/// How the program can end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code, those of sysexits(3); wrong usage ends with 2, as clap has it.
+    pub code: u8,
+    /// What it means, for help, manual and README.
+    pub meaning: &'static str,
+}
 
-/// What each exit code means, for help and manual.
-pub const EXIT_CODES: [(&str, &str); 8] = [
-    ("0", "done, or the reader of standard output went away"),
-    ("2", "wrong usage"),
-    (
-        "69",
+impl Exit {
+    const UNAVAILABLE: Self = Self::new(
+        69,
         "IPVS is not there, a required probe cannot run on this kernel or in this build, or the first dump failed",
-    ),
-    ("70", "a bug"),
-    ("74", "the output failed"),
-    (
-        "75",
+    );
+    const BUG: Self = Self::new(70, "a bug");
+    const OUTPUT: Self = Self::new(74, "the output failed");
+    const START_AGAIN: Self = Self::new(
+        75,
         "to be started again: what is needed takes privileges that were given up",
-    ),
-    ("77", "not permitted"),
-    ("78", "the configuration is wrong"),
-];
+    );
+    const NOT_PERMITTED: Self = Self::new(77, "not permitted");
+    const CONFIGURATION: Self = Self::new(78, "the configuration is wrong");
 
-/// Why the program ends. The codes are those of sysexits(3); wrong usage ends with 2, as clap
-/// has it.
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::new(0, "done, or the reader of standard output went away"),
+        Self::new(2, "wrong usage"),
+        Self::UNAVAILABLE,
+        Self::BUG,
+        Self::OUTPUT,
+        Self::START_AGAIN,
+        Self::NOT_PERMITTED,
+        Self::CONFIGURATION,
+    ];
+
+    const fn new(code: u8, meaning: &'static str) -> Self {
+        Self { code, meaning }
+    }
+}
+
+/// What stands behind a failure: an error with causes of its own, or just words.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why the program ends.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// 69: IPVS, or the probe that was required, is not to be had.
-    #[error("{0}")]
-    Unavailable(String),
-    /// 70: this program is wrong.
+    /// IPVS, the probe that was required, or what the system has to give is not to be had.
+    #[error(transparent)]
+    Unavailable(Cause),
+    /// This program is wrong.
     #[error("{0}; this is a bug, please report it")]
     Bug(String),
-    /// 74: the output failed.
-    #[error("cannot write to {target}: {error}")]
+    /// The output failed.
+    #[error("cannot write to {target}: {source}")]
     Output {
         /// Where to.
         target: String,
         /// What the system said.
-        error: io::Error,
+        source: io::Error,
     },
-    /// 75: what is needed takes privileges that were given up; a new process would have them.
+    /// What is needed takes privileges that were given up; a new process would have them.
     #[error("{0}")]
     StartAgain(String),
-    /// 77: privileges are missing.
-    #[error("{0}")]
-    NotPermitted(String),
-    /// 78: the configuration is wrong.
+    /// Privileges are missing.
+    #[error(transparent)]
+    NotPermitted(Cause),
+    /// The configuration is wrong.
     #[error("{0}")]
     Configuration(String),
 }
 
+/// What the system refused.
+#[derive(Debug, Error)]
+#[error("{what}: {source}")]
+pub struct Refused {
+    what: &'static str,
+    source: io::Error,
+}
+
+impl Refused {
+    /// With what could not be done.
+    pub fn to(what: &'static str) -> impl Fn(io::Error) -> Cause {
+        move |source| Self { what, source }.into()
+    }
+}
+
 impl Failure {
-    /// The exit code, as the README lists it.
+    /// How the program ends with it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Unavailable(_) => Exit::UNAVAILABLE,
+            Self::Bug(_) => Exit::BUG,
+            Self::Output { .. } => Exit::OUTPUT,
+            Self::StartAgain(_) => Exit::START_AGAIN,
+            Self::NotPermitted(_) => Exit::NOT_PERMITTED,
+            Self::Configuration(_) => Exit::CONFIGURATION,
+        }
+    }
+
+    /// For the system.
     #[must_use]
     pub fn code(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Unavailable(_) => 69,
-            Self::Bug(_) => 70,
-            Self::Output { .. } => 74,
-            Self::StartAgain(_) => 75,
-            Self::NotPermitted(_) => 77,
-            Self::Configuration(_) => 78,
-        })
+        ExitCode::from(self.exit().code)
     }
-}
 
-impl From<netlink::Error> for Failure {
-    fn from(error: netlink::Error) -> Self {
-        match error {
-            netlink::Error::NotPermitted => Self::NotPermitted(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
+    /// How writing to an output ended. A reader that went away is a normal end.
+    ///
+    /// # Errors
+    /// Any other failure.
+    pub fn of_output(result: io::Result<()>, target: &str) -> Result<(), Self> {
+        match result {
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Self::Output {
+                target: target.into(),
+                source,
+            }),
+            _ => Ok(()),
         }
     }
 }
 
-impl From<Unavailable> for Failure {
-    fn from(unavailable: Unavailable) -> Self {
-        let message = format!("the eBPF probe cannot run: {unavailable}");
-        match unavailable.reason.cause() {
-            Cause::NotPermitted => Self::NotPermitted(message),
-            Cause::NoIpvs | Cause::Unsupported => Self::Unavailable(message),
+#[cfg(test)]
+mod tests {
+    use super::{Exit, Failure, Refused};
+
+    #[test]
+    fn the_readme_says_of_each_exit_code_what_help_and_manual_say() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        for Exit { code, meaning } in Exit::ALL {
+            let row = format!("| {code} | {meaning} |");
+            assert!(readme.lines().any(|line| line == row), "{row}");
         }
+    }
+
+    #[test]
+    fn a_failure_has_one_of_the_codes_and_keeps_its_cause() {
+        let refused = Refused::to("cannot start")(std::io::ErrorKind::NotFound.into());
+        let failure = Failure::Unavailable(refused);
+        assert!(Exit::ALL.contains(&failure.exit()));
+        assert_eq!(failure.to_string(), "cannot start: entity not found");
+        let cause = std::error::Error::source(&failure).unwrap();
+        assert_eq!(cause.to_string(), "entity not found");
     }
 }

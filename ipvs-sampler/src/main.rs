@@ -36,11 +36,14 @@ fn act(configuration: Configuration, sources: Sources) -> Result<(), Failure> {
     let values = configuration.values();
     match &configuration.cli.command {
         Command::Once(options) => run::once(options),
-        Command::Run(options) => run::run(options.as_ref().clone(), sources, values),
+        Command::Run(options) => {
+            let user = configuration.user.as_ref();
+            run::run(options.settings.clone(), user, sources, values)
+        }
         Command::Doctor(options) => run::doctor(options),
         Command::Completions(options) => manual::completions(options),
         Command::Man(options) => manual::man(options),
-        Command::Config(Config::Check(options)) => run::check(options, &sources),
+        Command::Config(Config::Check(options)) => run::check(&options.settings, &sources),
         Command::Config(Config::Show(_)) => run::show(&configuration),
     }
 }

@@ -1,7 +1,7 @@
 //! The command line's own definition in, completion scripts and pages of the manual out: what a
 //! package ships and nobody has to keep in step by hand.
 
-use clap::{Args, CommandFactory as _, builder::PossibleValuesParser};
+use clap::CommandFactory as _;
 use clap_complete::Shell;
 use clap_mangen::{
     Man as Page,
@@ -9,41 +9,10 @@ use clap_mangen::{
 };
 
 use crate::{
-    cli::Cli,
-    failure::{EXIT_CODES, Failure},
-    run::print,
+    cli::{Cli, Completions, Man},
+    failure::{Exit, Failure},
+    stdout::print,
 };
-
-/// `completions`.
-#[derive(Clone, Debug, Args)]
-pub struct Completions {
-    /// For which shell
-    #[arg(value_parser = PossibleValuesParser::new(["bash", "zsh", "fish"]))]
-    pub shell: String,
-}
-
-/// `man`.
-#[derive(Clone, Debug, Args)]
-pub struct Man {
-    /// The page of this subcommand; without, that of the program
-    #[arg(value_parser = PossibleValuesParser::new(subcommands()))]
-    pub subcommand: Option<String>,
-}
-
-/// The names of all subcommands, those below others behind a hyphen. To ask the definition for them would
-/// need the definition that is being made.
-fn subcommands() -> Vec<&'static str> {
-    vec![
-        "run",
-        "once",
-        "config",
-        "config-check",
-        "config-show",
-        "doctor",
-        "completions",
-        "man",
-    ]
-}
 
 const FILES: [(&str, &str); 6] = [
     (
@@ -151,7 +120,12 @@ fn page(subcommand: Option<&str>) -> std::io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut text)?;
     }
     let mut end = Roff::new();
-    section(&mut end, "EXIT STATUS", &EXIT_CODES);
+    let exits = Exit::ALL.map(|exit| (exit.code.to_string(), exit.meaning));
+    let exits: Vec<_> = exits
+        .iter()
+        .map(|(code, meaning)| (code.as_str(), *meaning))
+        .collect();
+    section(&mut end, "EXIT STATUS", &exits);
     section(&mut end, "FILES", &FILES);
     section(&mut end, "ENVIRONMENT", &ENVIRONMENT);
     end.control("SH", ["SEE ALSO"]);
@@ -182,8 +156,8 @@ mod tests {
     use clap::CommandFactory as _;
     use clap_complete::Shell;
 
-    use super::{page, script, subcommands};
-    use crate::cli::Cli;
+    use super::{page, script};
+    use crate::cli::{Cli, SUBCOMMANDS};
 
     #[test]
     fn every_subcommand_has_a_page_that_says_how_it_ends() {
@@ -194,7 +168,7 @@ mod tests {
             let below = command.get_subcommands().map(clap::Command::get_name);
             names.extend(below.map(|name| format!("{}-{name}", command.get_name())));
         }
-        let mut listed = subcommands();
+        let mut listed = SUBCOMMANDS.to_vec();
         names.sort_unstable();
         listed.sort_unstable();
         assert_eq!(names, listed);

@@ -11,7 +11,7 @@ use rustix::thread::{
     set_thread_uid,
 };
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Refused};
 pub use user::User;
 
 /// What is to be kept.
@@ -71,8 +71,7 @@ pub fn drop_others(
     keep: Keep,
     mut works: impl FnMut() -> bool,
 ) -> Result<(), Failure> {
-    let refused =
-        |error: io::Error| Failure::NotPermitted(format!("cannot give up privileges: {error}"));
+    let refused = |error| Failure::NotPermitted(Refused::to("cannot give up privileges")(error));
     let had = capabilities(None)
         .map_err(|error| refused(error.into()))?
         .permitted;
@@ -87,10 +86,8 @@ pub fn drop_others(
     }
     if let Some(user) = user {
         become_user(user).map_err(|error| {
-            Failure::NotPermitted(format!(
-                "cannot go on as user {}: {error}; this takes CAP_SETUID and CAP_SETGID, or root",
-                user.name
-            ))
+            let (name, why) = (&user.name, "this takes CAP_SETUID and CAP_SETGID, or root");
+            Failure::NotPermitted(format!("cannot go on as user {name}: {error}; {why}").into())
         })?;
     }
     set_no_new_privs(true).map_err(|error| refused(error.into()))?;
@@ -135,9 +132,8 @@ fn become_user(user: &User) -> io::Result<()> {
 
 /// What the kernel says of each thread is what was asked for.
 fn read_back(expected: CapabilitySet, user: Option<&User>) -> Result<(), Failure> {
-    let unreadable = |error: io::Error| {
-        Failure::Unavailable(format!("cannot read back privileges from /proc: {error}"))
-    };
+    let unreadable =
+        |error| Failure::Unavailable(Refused::to("cannot read back privileges from /proc")(error));
     for task in fs::read_dir("/proc/self/task").map_err(unreadable)? {
         let path = task.map_err(unreadable)?.path().join("status");
         let status = fs::read_to_string(path).map_err(unreadable)?;

@@ -1,20 +1,21 @@
 //! The subcommands: what they open, how they end.
 
-use std::io::{self, Write as _};
-
 use crate::{
     choices::{selection, tag_style},
-    cli::{Doctor, Format, Once, Place, Run},
+    cli::{Doctor, Format, Once, Settings},
     clock::Moment,
     config::{self, Configuration, Sources, Values},
     daemon::{Daemon, Signals},
     doctor,
     encode::{Influx, json, table},
-    failure::Failure,
+    failure::{Failure, Refused},
     heap, messages,
     model::{Selection, Snapshot},
+    namespaces,
+    privileges::User,
     schema::{DestinationRow, FieldSet, ServiceRow},
-    source::{cannot_enter, namespace::Namespace, open_netlink},
+    source::{namespace::Namespace, open_netlink},
+    stdout::print,
 };
 
 /// `once`: one dump of each network namespace, as the kernel tells it.
@@ -23,7 +24,7 @@ use crate::{
 /// When IPVS is not there, privileges are missing, or standard output fails.
 pub fn once(options: &Once) -> Result<(), Failure> {
     let mut text = Vec::new();
-    for namespace in namespaces(&options.place)? {
+    for namespace in namespaces::chosen(&options.place)? {
         let mut snapshot = Snapshot::default();
         open_netlink(&namespace)?.dump(&mut snapshot, &mut ())?;
         let mut selection = selection(&options.selection);
@@ -66,27 +67,13 @@ fn append(
     }
 }
 
-/// Those chosen, or our own.
-pub(crate) fn namespaces(place: &Place) -> Result<Vec<Namespace>, Failure> {
-    if place.netns.is_empty() {
-        return Ok(vec![Namespace::own()]);
-    }
-    let mut labels = place.netns.clone();
-    labels.sort_unstable();
-    labels.dedup();
-    labels
-        .iter()
-        .map(|label| Namespace::open(label).map_err(|error| cannot_enter(label, &error)))
-        .collect()
-}
-
 /// `doctor`: what can be known here.
 ///
 /// # Errors
 /// When nothing can be sampled, or standard output fails.
 pub fn doctor(options: &Doctor) -> Result<(), Failure> {
     let mut failure = None;
-    for namespace in namespaces(&options.place)? {
+    for namespace in namespaces::chosen(&options.place)? {
         let findings = doctor::examine(namespace)?;
         print(findings.text.as_bytes())?;
         failure = failure.or(findings.failure);
@@ -94,32 +81,33 @@ pub fn doctor(options: &Doctor) -> Result<(), Failure> {
     failure.map_or(Ok(()), Err)
 }
 
-pub(crate) fn print(text: &[u8]) -> Result<(), Failure> {
-    let mut output = io::stdout().lock();
-    let written = output.write_all(text).and_then(|()| output.flush());
-    ended(written, "standard output")
-}
-
 /// `run`: samples until a signal, the given time or the given count ends it.
 ///
 /// # Errors
 /// When the sources cannot be opened, or the output fails.
-pub fn run(options: Run, sources: Sources, values: Values) -> Result<(), Failure> {
-    let format = match options.telegraf_execd {
+pub fn run(
+    options: Settings,
+    user: Option<&User>,
+    sources: Sources,
+    values: Values,
+) -> Result<(), Failure> {
+    let format = match options.fixed.telegraf_execd {
         Some(_) => messages::Format::Telegraf,
         None => messages::Format::Text,
     };
-    messages::set_format(options.log_format.unwrap_or(format));
+    messages::set_format(options.fixed.log_format.unwrap_or(format));
     heap::keep_large_apart();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
-        .map_err(|error| Failure::Unavailable(format!("cannot start: {error}")))?;
+        .map_err(|error| Failure::Unavailable(Refused::to("cannot start")(error)))?;
     runtime.block_on(async {
         // First: a hang-up while the sources are opened shall not end it.
         let signals = Signals::handle()?;
-        Daemon::start(options, sources, values)?.run(signals).await
+        Daemon::start(options, user, sources, values)?
+            .run(signals)
+            .await
     })
 }
 
@@ -127,11 +115,11 @@ pub fn run(options: Run, sources: Sources, values: Values) -> Result<(), Failure
 ///
 /// # Errors
 /// Which output's secret or certificate is not to be had.
-pub fn check(options: &Run, sources: &Sources) -> Result<(), Failure> {
+pub fn check(options: &Settings, sources: &Sources) -> Result<(), Failure> {
     for name in sources.unknown_variables() {
         log::warn!("{name} in the environment is no option");
     }
-    for target in &options.output {
+    for target in &options.reloadable.output {
         target
             .check()
             .map_err(|error| Failure::Configuration(format!("{target}: {error}")))?;
@@ -145,16 +133,4 @@ pub fn check(options: &Run, sources: &Sources) -> Result<(), Failure> {
 /// When standard output fails.
 pub fn show(configuration: &Configuration) -> Result<(), Failure> {
     print(config::show(configuration).as_bytes())
-}
-
-/// A reader that went away is a normal end; any other failure is not.
-pub(crate) fn ended(result: io::Result<()>, target: &str) -> Result<(), Failure> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::Output {
-            target: target.into(),
-            error,
-        }),
-        Ok(()) => Ok(()),
-    }
 }

@@ -2,8 +2,125 @@
 
 use std::time::Duration;
 
-use super::Host;
-use crate::{schema, sink::bytes};
+use clap::{ValueEnum, builder::PossibleValue};
+
+use crate::{
+    encode::MetricNames,
+    schema::{self, FieldSet, Netmask},
+    sink::bytes,
+};
+
+/// Choices for the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ebpf {
+    /// Use it where it can run, say why where it cannot
+    Auto,
+    /// End when it cannot run
+    Require,
+    /// Netlink alone
+    Off,
+}
+
+/// Choices for privileges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Privileges {
+    /// Those that a new probe takes, for when IPVS is loaded anew or grows
+    Reattach,
+    /// Only what the running one takes: where a new one is needed, end with exit code 75, for a service
+    /// manager to start all again
+    Least,
+}
+
+/// Choices for the live counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Live {
+    /// Read them where that can be done, say why where it cannot
+    Auto,
+    /// Connections by events alone
+    Off,
+}
+
+/// Choices for rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rates {
+    /// Counted since the tick before, where that is known
+    Window,
+    /// The kernel's own moving average, in steps of 2 s
+    Kernel,
+}
+
+/// Choices for the tag `host`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The host's name, unless standard output is an output: its reader knows better.
+    Auto,
+    /// The host's name.
+    On,
+    /// None.
+    Off,
+    /// This name.
+    Name(String),
+}
+
+/// How Telegraf's `execd` input asks for samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Execd {
+    /// Not at all: samples come at the interval
+    None,
+    /// By a line on standard input
+    Stdin,
+}
+
+impl ValueEnum for Netmask {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Popcount, Self::Prefix]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Popcount => PossibleValue::new("popcount").help(
+                "As Telegraf: the number of bits set, also in an IPv6 prefix length (64 gives 1)",
+            ),
+            Self::Prefix => {
+                PossibleValue::new("prefix").help("The length of the prefix, for IPv6 too")
+            }
+        })
+    }
+}
+
+impl ValueEnum for FieldSet {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::All, Self::Extended]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            // What lines in between have is not for the operator to choose.
+            Self::Scheduled => None,
+            Self::All => {
+                Some(PossibleValue::new("telegraf").help("Those of Telegraf's ipvs input"))
+            }
+            Self::Extended => Some(PossibleValue::new("extended").help(
+                "Also weights, thresholds, bytes per second, peaks, and how connections arrived",
+            )),
+        }
+    }
+}
+
+impl ValueEnum for MetricNames {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Native, Self::Node]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Native => PossibleValue::new("native").help("Our own"),
+            Self::Node => {
+                PossibleValue::new("node").help("Those of node_exporter's ipvs collector")
+            }
+        })
+    }
+}
 
 pub(super) fn host(text: &str) -> Result<Host, String> {
     match text {
@@ -36,6 +153,17 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     usize::try_from(bytes(text)?).map_err(|_| "is more than this machine can address".into())
 }
 
+/// A ring buffer has at least a page, and the kernel sets no more aside.
+const RING: std::ops::RangeInclusive<u64> = 4096..=1 << 28;
+
+pub(super) fn ring(text: &str) -> Result<u32, String> {
+    let bytes = bytes(text)?;
+    let fitting = u32::try_from(bytes).ok();
+    fitting
+        .filter(|_| RING.contains(&bytes))
+        .ok_or_else(|| format!("{text} is not in {}..={} bytes", RING.start(), RING.end()))
+}
+
 /// Shortest period: below it a tick would take longer than it lasts.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Longest period, so that nanoseconds never overflow.
@@ -53,7 +181,7 @@ pub(super) fn period(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, host, period, tag};
+    use super::{Host, host, period, ring, tag};
 
     #[test]
     fn tags_have_a_name_of_their_own() {
@@ -72,6 +200,16 @@ mod tests {
         }
         assert_eq!(host("off"), Ok(Host::Off));
         assert_eq!(host("lb1"), Ok(Host::Name("lb1".into())));
+    }
+
+    #[test]
+    fn a_ring_buffer_has_a_size_within_bounds() {
+        for (text, bytes) in [("4096", 4096), ("256KiB", 1 << 18), ("256MiB", 1 << 28)] {
+            assert_eq!(ring(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["4095", "257MiB", "1GiB", "17179869184GiB", "64KB", ""] {
+            assert!(ring(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Configuration, Problem, Sources, show};
-use crate::cli::{Command, Run};
+use crate::cli::{Command, Settings};
 
 /// A file in a folder of its own, gone with it.
 struct File(PathBuf);
@@ -47,9 +47,9 @@ fn read(arguments: &str, variables: &[(&str, &str)]) -> Result<Configuration, Pr
     .read()
 }
 
-fn run(arguments: &str, variables: &[(&str, &str)]) -> Run {
+fn run(arguments: &str, variables: &[(&str, &str)]) -> Settings {
     match read(arguments, variables).unwrap().cli.command {
-        Command::Run(run) => *run,
+        Command::Run(run) => run.settings,
         other => panic!("{other:?}"),
     }
 }
@@ -82,22 +82,25 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
         ],
     );
     assert_eq!(
-        (run.interval.as_secs(), run.resolution.as_millis()),
+        (
+            run.reloadable.interval.as_secs(),
+            run.reloadable.resolution.as_millis()
+        ),
         (1, 20)
     );
-    assert_eq!(run.output.len(), 2);
-    assert_eq!(run.ebpf_ring, 8192);
-    assert_eq!(run.selection.include.len(), 1);
-    assert_eq!(run.place.netns, ["red", "blue"]);
+    assert_eq!(run.reloadable.output.len(), 2);
+    assert_eq!(run.fixed.ebpf_ring, 8192);
+    assert_eq!(run.reloadable.selection.include.len(), 1);
+    assert_eq!(run.fixed.place.netns, ["red", "blue"]);
     let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(run.tag, [tag("rack", "7"), tag("room", "2")]);
+    assert_eq!(run.reloadable.tag, [tag("rack", "7"), tag("room", "2")]);
 }
 
 #[test]
 fn what_is_repeated_replaces_what_was_said_elsewhere() {
     let run = run("run --output file:/c", &[("OUTPUT", "file:/a file:/b")]);
-    assert_eq!(run.output.len(), 1);
-    assert_eq!(run.output[0].to_string(), "file:/c");
+    assert_eq!(run.reloadable.output.len(), 1);
+    assert_eq!(run.reloadable.output[0].to_string(), "file:/c");
 }
 
 #[test]
@@ -127,7 +130,13 @@ fn a_wrong_file_is_told_by_line_and_key() {
 #[test]
 fn a_variable_of_nothing_but_spaces_says_nothing() {
     let run = run("run", &[("OUTPUT", " "), ("INTERVAL", "\t")]);
-    assert_eq!((run.output.len(), run.interval.as_secs()), (1, 10));
+    assert_eq!(
+        (
+            run.reloadable.output.len(),
+            run.reloadable.interval.as_secs()
+        ),
+        (1, 10)
+    );
 }
 
 #[test]
@@ -213,7 +222,7 @@ fn a_tag_has_one_value_on_each_level() {
     }
     // From above it is replaced.
     let run = run("run --tag a=2", &[("TAG", "a=1")]);
-    assert_eq!(run.tag, [("a".to_owned(), "2".to_owned())]);
+    assert_eq!(run.reloadable.tag, [("a".to_owned(), "2".to_owned())]);
 }
 
 #[test]
@@ -283,13 +292,32 @@ fn what_is_shown_says_where_it_comes_from_and_can_be_read_again() {
 }
 
 #[test]
+fn a_user_who_is_not_there_is_refused_wherever_the_name_stands() {
+    let why = "invalid value 'no-such-user' for '--user <USER>': is no name in /etc/passwd, and no number";
+    assert_eq!(
+        wrong("user = \"no-such-user\""),
+        format!("FILE:1: user: {why}")
+    );
+    for command in ["run", "config check", "config show"] {
+        let Err(Problem::Usage(usage)) = read(&format!("{command} --user no-such-user"), &[])
+        else {
+            panic!("it was accepted");
+        };
+        let expected = format!("error: {why}\n\nFor more information, try '--help'.\n");
+        assert_eq!((usage.to_string(), usage.exit_code()), (expected, 2));
+    }
+    let user = read("run --user 65534", &[]).unwrap().user;
+    assert_eq!(user.map(|user| user.id), Some(65534));
+}
+
+#[test]
 fn what_was_not_taken_over_stays_a_difference() {
     let values = |arguments: &str| read(arguments, &[]).unwrap().values();
     let mut current = values("run");
     let next = values("run --interval 1s --ebpf off");
     let different: Vec<_> = next.differences(&current).collect();
     assert_eq!(different, ["interval", "ebpf"]);
-    current.take_over(&next, &["interval"]);
+    current.take_over(&next, &["interval".to_owned()]);
     let different: Vec<_> = next.differences(&current).collect();
     assert_eq!(different, ["ebpf"]);
     assert_eq!(

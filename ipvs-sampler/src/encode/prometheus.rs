@@ -15,10 +15,10 @@ use crate::{
     schema::{
         DestinationRow, FieldSet, Measurement, Metric, ServiceRow, TagStyle, TagValue, Value,
         prometheus::{
-            BUILD_INFO, INFO, MODE_INFO, MOMENTS, OUTPUT, SAMPLER, VIRTUAL_ADDRESS_FAMILY,
-            is_label, node, node_protocol, virtual_address_family,
+            BUILD_INFO, INFO, MODE_INFO, MOMENTS, VIRTUAL_ADDRESS_FAMILY, is_label, node,
+            node_protocol, virtual_address_family,
         },
-        sampler,
+        sampler::{self, SamplerRow},
     },
     sink::{PageFormat, Report},
 };
@@ -91,10 +91,7 @@ impl Prometheus {
                 Rows::new(node::TOTALS.map(named(Kind::Counter)).into(), None),
             ),
         };
-        let decided = SAMPLER.iter().map(|(_, metric, help)| (*metric, *help));
-        let about_sampler = columns(own, set, decided.chain(MOMENTS));
-        let decided = OUTPUT.iter().map(|(_, metric, help)| (*metric, *help));
-        let about_output = columns(sampler::OUTPUT_MEASUREMENT, set, decided);
+        let about_sampler = columns(own, set, decided(&SamplerRow::MEASUREMENT).chain(MOMENTS));
         let (mode, mode_help) = MODE_INFO;
         let (build, build_help) = BUILD_INFO;
         let further_labels = further_labels(further);
@@ -114,7 +111,7 @@ impl Prometheus {
                 about_sampler,
                 Some(Column::new(own, mode, mode_help, Kind::Info)),
             ),
-            outputs: Rows::new(about_output, None),
+            outputs: fields_of(&Report::MEASUREMENT, set),
             build: Column::new(own, build, build_help, Kind::Info),
         }
     }
@@ -267,8 +264,8 @@ impl Prometheus {
         append_label(out, "netns", style.netns());
         out.extend_from_slice(&self.further);
         rows.end_series();
-        for ((_, value), (_, metric, _)) in fields.iter().zip(&SAMPLER) {
-            add_value(rows, *metric, *value, self.set, self.set);
+        for ((_, value), field) in fields.iter().zip(SamplerRow::MEASUREMENT.fields) {
+            add_value(rows, field.metric, *value, self.set, field.set);
         }
         for moment in [moments.snapshot, moments.tick] {
             rows.number(moment.and_then(|moment| u64::try_from(moment).ok()));
@@ -278,16 +275,15 @@ impl Prometheus {
 
     /// Adds how an output is doing.
     pub fn output(&mut self, report: &Report<'_>) {
-        let rows = &mut self.outputs;
-        let out = rows.labels();
-        append_text(out, sampler::OUTPUT_TAG, report.label);
-        out.extend_from_slice(&self.further);
-        rows.end_series();
-        let fields = sampler::output_fields(report);
-        for ((_, value), (_, metric, _)) in fields.iter().zip(&OUTPUT) {
-            add_value(rows, *metric, *value, self.set, self.set);
-        }
-        rows.end();
+        add(
+            &mut self.outputs,
+            &Report::MEASUREMENT,
+            report,
+            &TagStyle::default(),
+            ("", TagValue::Absent),
+            &self.further,
+            self.set,
+        );
     }
 
     /// Appends the page. How many samples it has.
@@ -318,14 +314,20 @@ impl Prometheus {
 
 fn fields_of<Row>(measurement: &Measurement<'_, Row>, set: FieldSet) -> Rows {
     let (tags, fields) = (measurement.tags, measurement.fields);
-    let decided = fields.iter().map(|field| (field.metric, field.help));
     let is_label = |metric| matches!(metric, Metric::Label(_));
     let says_more = tags.iter().any(|tag| !tag.series)
         || fields
             .iter()
             .any(|field| is_label(field.metric) && set >= field.set);
     let info = says_more.then(|| Column::new(measurement.name, INFO.0, INFO.1, Kind::Info));
-    Rows::new(columns(measurement.name, set, decided), info)
+    Rows::new(columns(measurement.name, set, decided(measurement)), info)
+}
+
+fn decided<Row>(
+    measurement: &Measurement<'_, Row>,
+) -> impl Iterator<Item = (Metric, &'static str)> {
+    let fields = measurement.fields.iter();
+    fields.map(|field| (field.metric, field.help))
 }
 
 fn columns(

@@ -1,6 +1,6 @@
 //! Users by name. From the files themselves: a static binary cannot load what else libc may ask.
 
-use std::{fs, str::FromStr};
+use std::fs;
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +15,12 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
-impl FromStr for User {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
+impl User {
+    /// By name or number.
+    ///
+    /// # Errors
+    /// Why there is none, for the operator.
+    pub fn look_up(text: &str) -> Result<Self, String> {
         let read =
             |path| fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
         let groups = read("/etc/group").unwrap_or_default();

@@ -4,12 +4,14 @@
 //! its own, for what IPVS itself calls things. Tags and fields are listed in the order in which
 //! they are written, which is by name. Pure.
 
+mod field;
 mod names;
 pub mod prometheus;
 pub mod sampler;
 mod tables;
 pub mod words;
 
+pub use field::{Field, Kind, Modes, Unit};
 pub use names::{Owner, owner};
 pub use prometheus::Metric;
 pub use words::Netmask;
@@ -160,21 +162,6 @@ pub struct Tag<Row> {
     pub series: bool,
     /// Its value for a row.
     pub value: for<'row> fn(&'row Row, &'row TagStyle) -> TagValue<'row>,
-}
-
-/// A field of a measurement.
-#[derive(Debug)]
-pub struct Field<Row> {
-    /// Its name.
-    pub name: &'static str,
-    /// What it counts and in which unit, for the documentation.
-    pub help: &'static str,
-    /// The smallest set that has it.
-    pub set: FieldSet,
-    /// What it is for Prometheus.
-    pub metric: Metric,
-    /// Its value for a row.
-    pub value: for<'row> fn(&'row Row) -> Value<'row>,
 }
 
 /// A measurement: its tags and fields, each sorted by name.

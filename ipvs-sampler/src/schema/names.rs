@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::{DestinationRow, Measurement, ServiceRow, prometheus, sampler};
+use super::{DestinationRow, Measurement, ServiceRow, sampler::SamplerRow};
+use crate::sink::Report;
 
 /// What has a name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +36,10 @@ const FIELD: &str = "field";
 
 /// Every tag and field there is, from the tables.
 fn all() -> impl Iterator<Item = (&'static str, Owner)> {
-    let own = prometheus::SAMPLER.iter().map(|(name, ..)| *name);
-    let output = prometheus::OUTPUT.iter().map(|(name, ..)| *name);
     of_table(ServiceRow::MEASUREMENT)
         .chain(of_table(DestinationRow::MEASUREMENT))
-        .chain(of(sampler::MEASUREMENT, FIELD, own))
-        .chain(of(sampler::OUTPUT_MEASUREMENT, FIELD, output))
-        .chain(of(
-            sampler::OUTPUT_MEASUREMENT,
-            TAG,
-            [sampler::OUTPUT_TAG].into_iter(),
-        ))
+        .chain(of_table(SamplerRow::MEASUREMENT))
+        .chain(of_table(Report::MEASUREMENT))
 }
 
 fn of_table<Row: 'static>(

@@ -1,16 +1,11 @@
 //! What each field and tag is as a Prometheus metric, and the names that other exporters have.
 //!
-//! Fields of services and destinations say it in their own tables ([`super::Field::metric`]), which do not
-//! compile without; those about the sampler itself say it here, in the order of
-//! [`super::sampler::fields`].
+//! Fields say it in their tables ([`super::Field::metric`]), which do not compile without. Here stands what is no
+//! field.
 
-use Metric::{Counter, Gauge, Label, Left, Seconds};
+use Metric::{Label, Seconds};
 
-use super::{
-    DestinationRow,
-    FieldSet::{self, All},
-    TagValue, sampler, words,
-};
+use super::{DestinationRow, FieldSet, Measurement, TagValue, sampler::SamplerRow, words};
 use crate::model::{Service, VirtualAddress};
 
 /// What becomes of a field. Names lack the measurement's before, and a counter's `_total` behind.
@@ -50,188 +45,6 @@ pub fn virtual_address_family(row: &DestinationRow<'_>) -> TagValue<'static> {
     }
 }
 
-/// The fields of `ipvs_sampler`: name, metric, help.
-pub const SAMPLER: [(&str, Metric, &str); sampler::FIELDS] = [
-    (
-        "arrivals_lost",
-        Counter("arrivals_lost"),
-        "moments of connections that were overwritten before they could be fetched",
-    ),
-    (
-        "connections_ahead",
-        Gauge("connections_ahead", All),
-        "by how much connections are ahead of the kernel's counters in the last dump",
-    ),
-    (
-        "destinations",
-        Gauge("destinations", All),
-        "destinations in the last dump",
-    ),
-    (
-        "destinations_uncounted",
-        Gauge("destinations_uncounted", All),
-        "destinations in the last dump that no probe counts for",
-    ),
-    (
-        "difference_events_live",
-        Gauge("difference_events_live", All),
-        "connections by which events and live counters contradict each other",
-    ),
-    (
-        "difference_events_netlink",
-        Gauge("difference_events_netlink", All),
-        "connections by which the last dump contradicts the events",
-    ),
-    (
-        "difference_live_netlink",
-        Gauge("difference_live_netlink", All),
-        "connections by which the last dump contradicts the live counters",
-    ),
-    (
-        "dump_failures",
-        Counter("dump_failures"),
-        "netlink dumps that failed",
-    ),
-    (
-        "dump_ns_max",
-        Seconds("dump_max_seconds"),
-        "longest dump of the last interval",
-    ),
-    (
-        "dump_ns_p50",
-        Seconds("dump_p50_seconds"),
-        "how long a dump took in the last interval: half were not longer",
-    ),
-    (
-        "dump_repeats",
-        Counter("dump_repeats"),
-        "entries that a dump told twice",
-    ),
-    ("dumps", Counter("dumps"), "netlink dumps that succeeded"),
-    (
-        "events_foreign",
-        Counter("events_foreign"),
-        "calls in other network namespaces",
-    ),
-    (
-        "events_held",
-        Gauge("events_held", All),
-        "connections waiting for a dump to name their destination",
-    ),
-    (
-        "events_missed",
-        Counter("events_missed"),
-        "connections that the kernel counted and the probe did not see",
-    ),
-    (
-        "events_no_slot",
-        Counter("events_no_slot"),
-        "connections that found no room in the probe",
-    ),
-    (
-        "events_published",
-        Counter("events_published"),
-        "connections counted into the lines of a destination",
-    ),
-    (
-        "events_seen",
-        Counter("events_seen"),
-        "connections of this network namespace that the probe saw",
-    ),
-    (
-        "events_skipped",
-        Counter("events_skipped"),
-        "calls that are no connection of a client",
-    ),
-    (
-        "events_unmatched",
-        Counter("events_unmatched"),
-        "connections whose destination was never named",
-    ),
-    (
-        "lines_dropped",
-        Counter("lines_dropped"),
-        "lines that any output dropped or had rejected",
-    ),
-    ("mode", Label("mode"), "live, events, netlink or waiting"),
-    (
-        "reason",
-        Label("reason"),
-        "why the mode is not a better one",
-    ),
-    (
-        "records_lost",
-        Counter("records_lost"),
-        "records of connections that the full ring buffer refused",
-    ),
-    (
-        "records_lost_changes",
-        Counter("records_lost_changes"),
-        "records of changes that the full ring buffer refused",
-    ),
-    (
-        "records_lost_fills",
-        Counter("records_lost_fills"),
-        "destinations of a dump that could not be learned for want of space",
-    ),
-    (
-        "records_received",
-        Counter("records_received"),
-        "records taken out of the ring buffer",
-    ),
-    (
-        "records_submitted",
-        Counter("records_submitted"),
-        "records put into the ring buffer",
-    ),
-    (
-        "services",
-        Gauge("services", All),
-        "virtual services in the last dump",
-    ),
-    (
-        "tick_late_ns_max",
-        Seconds("tick_late_max_seconds"),
-        "latest begin of a tick after its deadline in the last interval",
-    ),
-    (
-        "tick_late_ns_p50",
-        Seconds("tick_late_p50_seconds"),
-        "how long after its deadline a tick began in the last interval: half were not later",
-    ),
-    (
-        "tick_late_ns_p99",
-        Seconds("tick_late_p99_seconds"),
-        "how long after its deadline a tick began in the last interval: 99 % were not later",
-    ),
-    (
-        "tick_work_ns_max",
-        Seconds("tick_work_max_seconds"),
-        "longest work of a tick in the last interval",
-    ),
-    (
-        "tick_work_ns_p50",
-        Seconds("tick_work_p50_seconds"),
-        "how long a tick worked in the last interval: half were not longer",
-    ),
-    (
-        "tick_work_ns_p99",
-        Seconds("tick_work_p99_seconds"),
-        "how long a tick worked in the last interval: 99 % were not longer",
-    ),
-    ("ticks", Counter("ticks"), "ticks served"),
-    (
-        "ticks_missed",
-        Counter("ticks_missed"),
-        "deadlines that passed while a tick was at work",
-    ),
-    (
-        "version",
-        Left("ipvs_sampler_build_info has it"),
-        "of the sampler",
-    ),
-];
-
 /// The metric whose labels are `mode` and `reason`.
 pub const MODE_INFO: (&str, &str) = (
     "mode_info",
@@ -253,65 +66,6 @@ pub const MOMENTS: [(Metric, &str); 2] = [
 
 /// The metric with the sampler's version.
 pub const BUILD_INFO: (&str, &str) = ("build_info", "version of ipvs-sampler");
-
-/// The fields of `ipvs_sampler_output`, in the order of [`sampler::output_fields`].
-pub const OUTPUT: [(&str, Metric, &str); sampler::OUTPUT_FIELDS] = [
-    (
-        "bytes_deleted",
-        Counter("bytes_deleted"),
-        "bytes of former files that rotation deleted",
-    ),
-    (
-        "bytes_waiting",
-        Gauge("bytes_waiting", All),
-        "bytes in the queue",
-    ),
-    (
-        "files_deleted",
-        Counter("files_deleted"),
-        "former files that rotation deleted",
-    ),
-    (
-        "lines_dropped",
-        Counter("lines_dropped"),
-        "lines given up: nobody took them in time",
-    ),
-    (
-        "lines_queued",
-        Counter("lines_queued"),
-        "lines, or samples of a page, that were handed over to the output",
-    ),
-    (
-        "lines_rejected",
-        Counter("lines_rejected"),
-        "lines that the other side refused for good",
-    ),
-    (
-        "lines_uncertain",
-        Counter("lines_uncertain"),
-        "lines that the other side took or refused: its answer does not say which",
-    ),
-    (
-        "lines_written",
-        Counter("lines_written"),
-        "lines, or samples of a page, that the other side has taken",
-    ),
-    (
-        "requests_abandoned",
-        Counter("requests_abandoned"),
-        "requests whose client left before it had the whole page",
-    ),
-    (
-        "requests_refused",
-        Counter("requests_refused"),
-        "connections and requests that were refused",
-    ),
-    (
-        "retries",
-        Counter("retries"),
-        "connections made again and requests repeated",
-    ),
-];
 
 /// The names of node_exporter's `ipvs` collector (collector/ipvs_linux.go): metric, help.
 pub mod node {
@@ -382,57 +136,54 @@ pub fn node_protocol(service: &Service) -> &'static str {
 #[must_use]
 pub fn is_label(name: &str) -> bool {
     let own = super::names::is_tag(name) || name == VIRTUAL_ADDRESS_FAMILY || name == "version";
-    let of = |metric: Metric| matches!(metric, Label(label) if label == name);
-    own || SAMPLER.iter().any(|(_, metric, _)| of(*metric))
-        || super::ServiceRow::MEASUREMENT
-            .fields
-            .iter()
-            .any(|field| of(field.metric))
-        || DestinationRow::MEASUREMENT
-            .fields
-            .iter()
-            .any(|field| of(field.metric))
+    own || has_label(&super::ServiceRow::MEASUREMENT, name)
+        || has_label(&DestinationRow::MEASUREMENT, name)
+        || has_label(&SamplerRow::MEASUREMENT, name)
         || node::LABELS.contains(&name)
+}
+
+fn has_label<Row>(measurement: &Measurement<'_, Row>, name: &str) -> bool {
+    let mut fields = measurement.fields.iter();
+    fields.any(|field| matches!(field.metric, Label(label) if label == name))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Metric, OUTPUT, SAMPLER};
+    use super::Metric;
     use crate::{
-        model::{Counts, Health, Mode, Report, Totals},
-        schema::{DestinationRow, FieldSet, Measurement, ServiceRow, Value, sampler},
-        sink,
+        schema::{
+            DestinationRow, FieldSet, Kind, Measurement, ServiceRow, Unit, sampler::SamplerRow,
+        },
+        sink::Report,
     };
 
     #[test]
-    fn every_field_about_the_sampler_is_decided_on() {
-        let report = Report {
-            mode: &Mode::Live,
-            services: 0,
-            destinations: 0,
-            uncounted: 0,
-            events: Counts::default(),
-            totals: Totals::default(),
-            differences: None,
-        };
-        let fields = sampler::fields(&Health::default(), &report);
-        for ((name, value), (decided, metric, _)) in fields.iter().zip(SAMPLER) {
-            assert_eq!(*name, decided);
-            let text = matches!(value, Value::Text(_));
-            let other = matches!(metric, Metric::Label(_) | Metric::Left(_));
-            assert_eq!(text, other, "{name}");
-            let nanoseconds = matches!(metric, Metric::Seconds(_));
-            assert_eq!(name.contains("_ns_"), nanoseconds, "{name}");
+    fn a_metric_is_of_its_fields_kind_and_unit() {
+        fn check<Row>(measurement: &Measurement<'_, Row>) {
+            for field in measurement.fields {
+                let name = field.name;
+                let kind = match field.metric {
+                    Metric::Counter(_) => Kind::Counter,
+                    Metric::Gauge(..) | Metric::Seconds(_) => Kind::Gauge,
+                    Metric::Label(_) => Kind::Text,
+                    Metric::Left(_) => field.kind,
+                };
+                assert_eq!(field.kind, kind, "{name}");
+                let nanoseconds = field.unit == Unit::Nanoseconds;
+                assert_eq!(name.contains("_ns_"), nanoseconds, "{name}");
+                let seconds = matches!(field.metric, Metric::Seconds(_));
+                let left = matches!(field.metric, Metric::Left(_));
+                assert!(nanoseconds == seconds || nanoseconds && left, "{name}");
+                assert!(
+                    field.unit != Unit::None || field.kind != Kind::Counter,
+                    "{name}"
+                );
+            }
         }
-        let output = sink::Report {
-            label: "",
-            counts: sink::Counts::default(),
-            waiting: 0,
-        };
-        let fields = sampler::output_fields(&output);
-        for ((name, _), (decided, _, _)) in fields.iter().zip(OUTPUT) {
-            assert_eq!(*name, decided);
-        }
+        check(&ServiceRow::MEASUREMENT);
+        check(&DestinationRow::MEASUREMENT);
+        check(&SamplerRow::MEASUREMENT);
+        check(&Report::MEASUREMENT);
     }
 
     #[test]
@@ -456,6 +207,8 @@ mod tests {
         for names in [
             names(&ServiceRow::MEASUREMENT),
             names(&DestinationRow::MEASUREMENT),
+            names(&SamplerRow::MEASUREMENT),
+            names(&Report::MEASUREMENT),
         ] {
             let mut sorted: Vec<_> = names.iter().map(|(name, _)| *name).collect();
             sorted.sort_unstable();

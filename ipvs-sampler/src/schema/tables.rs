@@ -1,7 +1,9 @@
-//! The two tables, and what their tags have in common.
+//! A table for each measurement, and what the tags of services and destinations have in common.
 
 mod common;
 mod destination;
+mod output;
+mod sampler;
 mod service;
 
 use super::{TagValue, words};
@@ -50,7 +52,10 @@ fn fwmark(key: &ServiceKey) -> TagValue<'static> {
 
 #[cfg(test)]
 mod tests {
-    use crate::schema::{DestinationRow, Measurement, ServiceRow};
+    use crate::{
+        schema::{DestinationRow, Measurement, ServiceRow, sampler::SamplerRow},
+        sink::Report,
+    };
 
     #[test]
     fn tags_and_fields_are_sorted_by_name() {
@@ -62,5 +67,7 @@ mod tests {
         }
         check(&ServiceRow::MEASUREMENT);
         check(&DestinationRow::MEASUREMENT);
+        check(&SamplerRow::MEASUREMENT);
+        check(&Report::MEASUREMENT);
     }
 }

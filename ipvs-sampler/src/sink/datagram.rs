@@ -15,10 +15,10 @@ use rustix::{
 
 use super::{
     Output,
+    lines::{half, lines, next_piece},
     link::{End, Link, Way},
     name::Name,
-    queue::{Queue, lines},
-    retry::half,
+    queue::Queue,
     trouble::Trouble,
 };
 
@@ -154,23 +154,6 @@ fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error())
 }
 
-/// Takes whole lines off `rest`, as many as fit; a line that does not fit is a piece by itself.
-fn next_piece<'a>(rest: &mut &'a [u8], most_bytes: usize) -> Option<&'a [u8]> {
-    if rest.is_empty() {
-        return None;
-    }
-    let within = &rest[..rest.len().min(most_bytes)];
-    let is_newline = |byte: &u8| *byte == b'\n';
-    let end = within
-        .iter()
-        .rposition(is_newline)
-        .or_else(|| rest.iter().position(is_newline))
-        .map_or(rest.len(), |at| at + 1);
-    let (piece, after) = rest.split_at(end);
-    *rest = after;
-    Some(piece)
-}
-
 impl Socket {
     fn make(end: End<'_>) -> io::Result<Self> {
         match end {
@@ -224,21 +207,8 @@ mod tests {
     use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
 
     use super::{
-        super::name::tests::Played, Datagrams, Link, Output as _, Peer, Queue, Way, next_piece,
-        widen,
+        super::name::tests::Played, Datagrams, Link, Output as _, Peer, Queue, Way, widen,
     };
-
-    #[test]
-    fn pieces_are_whole_lines() {
-        let pieces = |text: &'static str, most| {
-            let mut rest = text.as_bytes();
-            std::iter::from_fn(|| next_piece(&mut rest, most)).collect::<Vec<_>>()
-        };
-        assert_eq!(pieces("a\nbb\nccc\n", 5), [&b"a\nbb\n"[..], b"ccc\n"]);
-        assert_eq!(pieces("toolong\nb\n", 4), [&b"toolong\n"[..], b"b\n"]);
-        assert_eq!(pieces("no end", 4), [&b"no end"[..]]);
-        assert!(pieces("", 4).is_empty());
-    }
 
     #[test]
     fn lines_arrive_over_both_families() {

@@ -16,11 +16,7 @@ use rotation::Rotation;
 use rustix::fs::{OFlags, fcntl_setfl};
 use zstd::bulk::Compressor;
 
-use super::{
-    Deleted, Gather, Output,
-    queue::{Queue, lines},
-    trouble::Trouble,
-};
+use super::{Deleted, Gather, Output, lines::lines, queue::Queue, trouble::Trouble};
 
 /// The library's own default: nine times smaller at some 400 MB/s of line protocol.
 const LEVEL: i32 = 3;

@@ -21,9 +21,10 @@ use ureq::{
 
 use super::{
     Gather, Output,
+    lines::{half, lines},
     name::Name,
-    queue::{Queue, lines},
-    retry::{Verdict, half, pause, verdict},
+    queue::Queue,
+    retry::{Verdict, pause, verdict},
     trouble::{Cause, Trouble},
 };
 use answer::{Body, Fate};

@@ -4,6 +4,7 @@
 mod datagram;
 mod file;
 mod influx;
+mod lines;
 mod link;
 mod name;
 mod page;
@@ -25,10 +26,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lines::lines;
 pub use page::{PageFormat, Pages, Wanted};
 use pulse::Pulse;
+use queue::Queue;
 pub use queue::{Counts, Deleted, Requests};
-use queue::{Queue, lines};
 pub use size::bytes;
 use target::Opened;
 pub use target::Target;
@@ -67,7 +69,7 @@ pub struct Sinks {
     /// What outputs gave up which are no more.
     dropped_formerly: u64,
     failed: Arc<Notify>,
-    /// How many bytes may wait for each of them. Above that the oldest batch goes, and is counted.
+    /// How many bytes may wait for each of them. Above that the oldest lines go, and are counted.
     most_bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Batches that wait for one output's writer: bounded in bytes, the oldest gives way.
+//! Batches that wait for one output's writer: bounded in bytes, the oldest lines give way.
 
 use std::{
     collections::VecDeque,
@@ -8,6 +8,12 @@ use std::{
 };
 
 use tokio::sync::Notify;
+
+use super::lines::{lines, next_piece};
+
+/// The writer takes a batch in pieces of at most so many bytes, and lines are dropped in such pieces: a snapshot may
+/// be larger than the whole queue.
+const PIECE: usize = 1024 * 1024;
 
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -20,9 +26,13 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    batches: VecDeque<Vec<u8>>,
+    batches: VecDeque<Batch>,
+    /// What is left of them.
     bytes: usize,
-    /// A written batch's memory, for the next one.
+    /// How many bytes may wait until the queue is empty again: a batch that is longer than the queue finds room
+    /// beside what it meets.
+    allowed: usize,
+    /// A finished batch's memory, for the next one.
     spare: Vec<u8>,
     counts: Counts,
     /// Lines dropped since the queue was full, until it is empty again.
@@ -31,6 +41,13 @@ struct State {
     closed: bool,
     finished: bool,
     result: Option<io::Result<()>>,
+}
+
+/// A batch of whole lines.
+struct Batch {
+    text: Vec<u8>,
+    /// What stands before is gone already.
+    begin: usize,
 }
 
 /// What became of an output's lines since the start.
@@ -105,20 +122,19 @@ impl Queue {
     /// Puts a batch in and leaves an empty buffer in its place. How many lines had to go when that is the
     /// first time since the queue was empty.
     pub(super) fn push(&self, batch: &mut Vec<u8>) -> Option<u64> {
+        let lines = lines(batch);
         let mut state = self.lock();
         let empty = std::mem::take(&mut state.spare);
         let full = std::mem::replace(batch, empty);
         self.changed.notify_all();
-        state.add(full, self.most_bytes)
+        state.add(full, lines, self.most_bytes)
     }
 
     /// As [`Self::push`], with a copy of a batch.
     pub(super) fn push_copy(&self, batch: &[u8]) -> Option<u64> {
-        let mut state = self.lock();
-        let mut copy = std::mem::take(&mut state.spare);
+        let mut copy = std::mem::take(&mut self.lock().spare);
         copy.extend_from_slice(batch);
-        self.changed.notify_all();
-        state.add(copy, self.most_bytes)
+        self.push(&mut copy)
     }
 
     /// What became of the lines so far, and how many bytes wait.
@@ -127,17 +143,13 @@ impl Queue {
         (state.counts, state.bytes)
     }
 
-    /// For the writer: swaps the batch it has written for the next one; `false` when there will be
-    /// none.
-    pub(super) fn take(&self, batch: &mut Vec<u8>) -> bool {
-        batch.clear();
+    /// For the writer: puts the next lines in the place of those that it has written; `false` when there will
+    /// be none.
+    pub(super) fn take(&self, piece: &mut Vec<u8>) -> bool {
+        piece.clear();
         let mut state = self.lock();
-        // Before it waits: else a third buffer as long as a complete snapshot would go round.
-        state.spare = std::mem::take(batch);
         loop {
-            if let Some(next) = state.batches.pop_front() {
-                state.bytes -= next.len();
-                *batch = next;
+            if state.move_piece(piece, PIECE) {
                 return true;
             }
             if state.closed {
@@ -159,11 +171,11 @@ impl Queue {
 
     /// For the writer: waits for more until `deadline`, or until there is as much as it would have,
     /// and appends what fits.
-    pub(super) fn gather(&self, batch: &mut Vec<u8>, deadline: Instant, most_bytes: usize) {
+    pub(super) fn gather(&self, piece: &mut Vec<u8>, deadline: Instant, most_bytes: usize) {
         let mut state = self.lock();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if state.closed || left.is_zero() || batch.len() + state.bytes >= most_bytes {
+            if state.closed || left.is_zero() || piece.len() + state.bytes >= most_bytes {
                 break;
             }
             state = self
@@ -172,12 +184,10 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        while let Some(next) = state.batches.front()
-            && batch.len() + next.len() <= most_bytes
-            && let Some(next) = state.batches.pop_front()
+        while let Some(room) = most_bytes.checked_sub(piece.len())
+            && state.has_piece(room)
         {
-            state.bytes -= next.len();
-            batch.extend_from_slice(&next);
+            state.move_piece(piece, room);
         }
     }
 
@@ -305,33 +315,86 @@ impl Queue {
 }
 
 impl State {
-    fn add(&mut self, batch: Vec<u8>, most_bytes: usize) -> Option<u64> {
+    /// Puts a batch at the end. The oldest lines are dropped where that is too much.
+    fn add(&mut self, text: Vec<u8>, lines: u64, most_bytes: usize) -> Option<u64> {
         let before = self.overflow;
-        self.bytes += batch.len();
-        self.counts.queued += lines(&batch);
-        self.batches.push_back(batch);
-        while self.bytes > most_bytes {
-            let Some(oldest) = self.batches.pop_front() else {
-                break;
-            };
-            self.bytes -= oldest.len();
-            self.overflow += lines(&oldest);
+        if self.batches.is_empty() {
+            self.allowed = most_bytes;
+        }
+        if text.len() > most_bytes {
+            // However often that happens, no more than the queue and one such batch.
+            self.allowed = self.allowed.max(self.bytes.min(most_bytes) + text.len());
+        }
+        self.bytes += text.len();
+        self.counts.queued += lines;
+        self.batches.push_back(Batch { text, begin: 0 });
+        while self.bytes > self.allowed {
+            self.overflow += self.drop_piece();
         }
         self.counts.dropped += self.overflow - before;
         (before == 0 && self.overflow > 0).then_some(self.overflow)
     }
+
+    /// Whether the next lines, or one of them, fit into so many bytes.
+    fn has_piece(&self, most_bytes: usize) -> bool {
+        let next = self.batches.front();
+        next.is_some_and(|batch| batch.piece(most_bytes).len() <= most_bytes)
+    }
+
+    /// Moves the next lines to the end of `to`: as many as fit into so many bytes, or one. `false` when there are
+    /// none.
+    fn move_piece(&mut self, to: &mut Vec<u8>, most_bytes: usize) -> bool {
+        let Some(batch) = self.batches.front() else {
+            return false;
+        };
+        let piece = batch.piece(most_bytes);
+        let length = piece.len();
+        to.extend_from_slice(piece);
+        self.pass(length);
+        true
+    }
+
+    /// Drops the oldest lines; how many.
+    fn drop_piece(&mut self) -> u64 {
+        let piece = self
+            .batches
+            .front()
+            .map_or(&[][..], |batch| batch.piece(PIECE));
+        let (dropped, length) = (lines(piece), piece.len());
+        self.pass(length);
+        dropped
+    }
+
+    /// So many bytes of the oldest batch are gone.
+    fn pass(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        if let Some(batch) = self.batches.front_mut() {
+            batch.begin += bytes;
+        }
+        let ended = self
+            .batches
+            .pop_front_if(|batch| batch.begin == batch.text.len());
+        if let Some(Batch { mut text, .. }) = ended
+            && text.capacity() > self.spare.capacity()
+        {
+            text.clear();
+            self.spare = text;
+        }
+    }
 }
 
-/// How many lines a batch has.
-pub(super) fn lines(batch: &[u8]) -> u64 {
-    batch.iter().filter(|&&byte| byte == b'\n').count() as u64
+impl Batch {
+    /// The next lines.
+    fn piece(&self, most_bytes: usize) -> &[u8] {
+        next_piece(&mut &self.text[self.begin..], most_bytes).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use super::Queue;
+    use super::{PIECE, Queue, lines};
 
     #[test]
     fn the_oldest_batch_gives_way_whole_and_is_counted() {
@@ -352,11 +415,55 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_longer_than_the_queue_arrives_whole_and_in_pieces() {
+        let queue = Queue::new(8, Arc::default());
+        let text = "a line\n".repeat(500_000).into_bytes();
+        for busy in [&b""[..], b"before\n"] {
+            if !busy.is_empty() {
+                queue.push_copy(busy);
+            }
+            assert_eq!(queue.push(&mut text.clone()), None);
+            let expected = [busy, &text].concat();
+            let (mut batch, mut arrived) = (Vec::new(), Vec::new());
+            while arrived.len() < expected.len() && queue.take(&mut batch) {
+                assert!(batch.len() <= PIECE && batch.ends_with(b"\n"));
+                arrived.extend_from_slice(&batch);
+                queue.written(lines(&batch));
+            }
+            assert!(arrived == expected);
+        }
+        let (counts, waiting) = queue.counts();
+        assert_eq!((counts.queued, counts.dropped, waiting), (1_000_001, 0, 0));
+        assert_eq!(counts.settled(), counts.queued);
+    }
+
+    #[test]
+    fn batches_longer_than_a_queue_that_stands_still_do_not_pile_up() {
+        let most = 2 * PIECE;
+        let queue = Queue::new(most, Arc::default());
+        let text = "a line\n".repeat(500_000).into_bytes();
+        for _ in 0..5 {
+            queue.push(&mut text.clone());
+        }
+        let (counts, waiting) = queue.counts();
+        assert!(waiting <= most + text.len() && waiting >= text.len());
+        assert_eq!(counts.queued, 2_500_000);
+        assert_eq!(counts.dropped * 7 + waiting as u64, counts.queued * 7);
+        let mut piece = Vec::new();
+        while queue.counts().1 > 0 && queue.take(&mut piece) {}
+        for _ in 0..3 {
+            queue.push_copy(&text[..PIECE / 7 * 7]);
+        }
+        assert!(queue.counts().1 <= most, "the usual bound holds again");
+    }
+
+    #[test]
     fn memory_goes_round() {
         let queue = Queue::alone();
-        queue.push(&mut b"first\n".to_vec());
-        let mut written = Vec::with_capacity(77);
-        assert!(queue.take(&mut written));
+        let mut first = Vec::with_capacity(77);
+        first.extend_from_slice(b"first\n");
+        queue.push(&mut first);
+        assert!(queue.take(&mut Vec::new()));
         let mut batch = b"second\n".to_vec();
         queue.push(&mut batch);
         assert_eq!(batch.capacity(), 77);

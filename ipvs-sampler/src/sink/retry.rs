@@ -51,25 +51,11 @@ pub(super) fn pause(tries: u32, retry_after: Option<&str>, jitter: u8) -> Durati
     own.max(asked)
 }
 
-/// The middle of a batch, at the end of a line; `None` when it has only one.
-pub(super) fn half(batch: &[u8]) -> Option<usize> {
-    let middle = batch.len() / 2;
-    let newline = |byte: &u8| *byte == b'\n';
-    let end = batch[middle..]
-        .iter()
-        .position(newline)
-        .map(|at| middle + at + 1);
-    let end = end
-        .filter(|end| *end < batch.len())
-        .or_else(|| batch[..middle].iter().rposition(newline).map(|at| at + 1));
-    end.filter(|end| *end < batch.len())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Verdict, half, pause, verdict};
+    use super::{Verdict, pause, verdict};
 
     #[test]
     fn every_class_of_status() {
@@ -106,18 +92,5 @@ mod tests {
             pause(1, Some("Sun, 22 Nov 2026 08:00:00 GMT"), 0),
             seconds(10)
         );
-    }
-
-    #[test]
-    fn halves_are_whole_lines() {
-        for (batch, expected) in [
-            ("aa\nbb\n", Some(3)),
-            ("a\nbbbbbbbbbb\n", Some(2)),
-            ("bbbbbbbbbb\na\n", Some(11)),
-            ("one\n", None),
-            ("", None),
-        ] {
-            assert_eq!(half(batch.as_bytes()), expected, "{batch:?}");
-        }
     }
 }

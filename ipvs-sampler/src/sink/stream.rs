@@ -12,9 +12,10 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{
     Output,
+    lines::lines,
     link::{End, Link, Way},
     name::Name,
-    queue::{Queue, lines},
+    queue::Queue,
     trouble::Trouble,
 };
 

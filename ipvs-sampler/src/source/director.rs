@@ -198,9 +198,11 @@ pub fn within<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> Result<T, F
 pub fn cannot_enter(label: &str, error: &io::Error) -> Failure {
     let what = format!("cannot enter the network namespace {label}: {error}");
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Failure::NotPermitted(format!(
-            "{what}; this needs CAP_SYS_ADMIN, and by pid:N CAP_SYS_PTRACE"
-        )),
-        _ => Failure::Unavailable(format!("{what}; `ip netns` lists those that have a name")),
+        io::ErrorKind::PermissionDenied => Failure::NotPermitted(
+            format!("{what}; this needs CAP_SYS_ADMIN, and by pid:N CAP_SYS_PTRACE").into(),
+        ),
+        _ => {
+            Failure::Unavailable(format!("{what}; `ip netns` lists those that have a name").into())
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The names of everything that may be asked for, from the schema's tables.
 
 use ipvs_sampler::schema::{
-    DestinationRow, FieldSet, Measurement, Metric, ServiceRow, prometheus, sampler,
+    DestinationRow, FieldSet, Measurement, Metric, ServiceRow, prometheus, sampler::SamplerRow,
 };
+use ipvs_sampler::sink;
 
 /// A measurement: its name, tags and fields.
 pub(crate) struct Series {
@@ -27,61 +28,31 @@ pub(crate) fn measurements() -> Vec<Series> {
     vec![
         of(&ServiceRow::MEASUREMENT),
         of(&DestinationRow::MEASUREMENT),
-        Series {
-            name: sampler::MEASUREMENT,
-            tags: vec!["netns", HOST],
-            fields: about_the_sampler(),
-        },
-        Series {
-            name: sampler::OUTPUT_MEASUREMENT,
-            tags: vec![sampler::OUTPUT_TAG, HOST],
-            fields: about_outputs(),
-        },
+        of(&SamplerRow::MEASUREMENT),
+        of(&sink::Report::MEASUREMENT),
     ]
-}
-
-fn about_the_sampler() -> Vec<&'static str> {
-    use ipvs_sampler::model::{Counts, Health, Mode, Report, Totals};
-    let report = Report {
-        mode: &Mode::Live,
-        services: 0,
-        destinations: 0,
-        uncounted: 0,
-        events: Counts::default(),
-        totals: Totals::default(),
-        differences: None,
-    };
-    let fields = sampler::fields(&Health::default(), &report);
-    fields.into_iter().map(|(name, _)| name).collect()
-}
-
-fn about_outputs() -> Vec<&'static str> {
-    let report = ipvs_sampler::sink::Report {
-        label: "",
-        counts: ipvs_sampler::sink::Counts::default(),
-        waiting: 0,
-    };
-    let fields = sampler::output_fields(&report);
-    fields.into_iter().map(|(name, _)| name).collect()
 }
 
 /// The names of what the output `prometheus://` has, in its own form.
 pub(crate) fn metrics() -> Vec<String> {
-    fn of<Row>(measurement: &Measurement<'_, Row>) -> Vec<String> {
+    fn of<Row>(
+        measurement: &Measurement<'_, Row>,
+        more: impl Iterator<Item = Metric>,
+    ) -> Vec<String> {
         let fields = measurement.fields.iter().map(|field| field.metric);
-        let info = Metric::Gauge(prometheus::INFO.0, FieldSet::All);
-        named(measurement.name, fields.chain([info]))
+        named(measurement.name, fields.chain(more))
     }
     let info = |name| Metric::Gauge(name, FieldSet::All);
-    let own = prometheus::SAMPLER.iter().map(|(_, metric, _)| *metric);
     let moments = prometheus::MOMENTS.iter().map(|(metric, _)| *metric);
     let infos = [prometheus::MODE_INFO.0, prometheus::BUILD_INFO.0].map(info);
-    let outputs = prometheus::OUTPUT.iter().map(|(_, metric, _)| *metric);
-    let mut names = of(&ServiceRow::MEASUREMENT);
-    names.extend(of(&DestinationRow::MEASUREMENT));
-    names.extend(named(sampler::MEASUREMENT, own.chain(moments).chain(infos)));
-    names.extend(named(sampler::OUTPUT_MEASUREMENT, outputs));
-    names
+    let configured = || [info(prometheus::INFO.0)].into_iter();
+    [
+        of(&ServiceRow::MEASUREMENT, configured()),
+        of(&DestinationRow::MEASUREMENT, configured()),
+        of(&SamplerRow::MEASUREMENT, moments.chain(infos)),
+        of(&sink::Report::MEASUREMENT, [].into_iter()),
+    ]
+    .concat()
 }
 
 fn named(measurement: &str, metrics: impl Iterator<Item = Metric>) -> Vec<String> {

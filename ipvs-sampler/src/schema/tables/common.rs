@@ -1,15 +1,13 @@
 //! The fields that services and destinations have in common: counters and rates.
 
-use std::marker::PhantomData;
-
 use crate::{
     model::{Peak, Stats},
     schema::{
-        DestinationRow, Field,
-        FieldSet::{All, Extended, Scheduled},
-        Interval,
+        DestinationRow, Field, Interval,
         Metric::{Counter, Left},
-        ServiceRow, Value,
+        Modes, ServiceRow,
+        Unit::{Of, PerSecond},
+        Value,
         Value::Unsigned,
         optional,
         prometheus::{INTERVAL, RATE},
@@ -46,111 +44,139 @@ impl Counted for DestinationRow<'_> {
     }
 }
 
-/// The fields of a row.
-pub(super) struct Common<Row>(PhantomData<Row>);
+pub(super) const fn bytes_in<Row: Counted>() -> Field<Row> {
+    Field::<Row>::counter(
+        "bytes_in",
+        Of("bytes"),
+        "bytes towards real servers since creation or zeroing",
+        |row| Unsigned(row.stats().bytes_in),
+    )
+}
 
-impl<Row: Counted> Common<Row> {
-    pub(super) const BYTES_IN: Field<Row> = Field {
-        name: "bytes_in",
-        help: "bytes towards real servers since creation or zeroing",
-        set: All,
-        metric: Counter("bytes_in"),
-        value: |row| Unsigned(row.stats().bytes_in),
-    };
+pub(super) const fn bytes_out<Row: Counted>() -> Field<Row> {
+    Field::<Row>::counter(
+        "bytes_out",
+        Of("bytes"),
+        "bytes back since creation or zeroing",
+        |row| Unsigned(row.stats().bytes_out),
+    )
+}
 
-    pub(super) const BYTES_OUT: Field<Row> = Field {
-        name: "bytes_out",
-        help: "bytes back since creation or zeroing",
-        set: All,
-        metric: Counter("bytes_out"),
-        value: |row| Unsigned(row.stats().bytes_out),
-    };
+pub(super) const fn bytes_per_second_in<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "bytes_per_second_in",
+        PerSecond("bytes"),
+        "bytes towards real servers per second",
+        |row| Unsigned(row.stats().bytes_in_per_second),
+    )
+    .extended()
+    .metric(Left(RATE))
+}
 
-    pub(super) const BYTES_PER_SECOND_IN: Field<Row> = Field {
-        name: "bytes_per_second_in",
-        help: "bytes towards real servers per second",
-        set: Extended,
-        metric: Left(RATE),
-        value: |row| Unsigned(row.stats().bytes_in_per_second),
-    };
+pub(super) const fn bytes_per_second_out<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "bytes_per_second_out",
+        PerSecond("bytes"),
+        "bytes back per second",
+        |row| Unsigned(row.stats().bytes_out_per_second),
+    )
+    .extended()
+    .metric(Left(RATE))
+}
 
-    pub(super) const BYTES_PER_SECOND_OUT: Field<Row> = Field {
-        name: "bytes_per_second_out",
-        help: "bytes back per second",
-        set: Extended,
-        metric: Left(RATE),
-        value: |row| Unsigned(row.stats().bytes_out_per_second),
-    };
+pub(super) const fn connections<Row: Counted>() -> Field<Row> {
+    Field::<Row>::counter(
+        "connections",
+        Of("connections"),
+        "connections scheduled since creation or zeroing",
+        |row| Unsigned(row.stats().connections),
+    )
+    .scheduled()
+}
 
-    pub(super) const CONNECTIONS: Field<Row> = Field {
-        name: "connections",
-        help: "connections scheduled since creation or zeroing",
-        set: Scheduled,
-        metric: Counter("connections"),
-        value: |row| Unsigned(row.stats().connections),
-    };
+pub(super) const fn cps<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "cps",
+        PerSecond("connections"),
+        "connections scheduled per second",
+        |row| Unsigned(row.stats().connections_per_second),
+    )
+    .scheduled()
+    .metric(Left(RATE))
+}
 
-    pub(super) const CPS: Field<Row> = Field {
-        name: "cps",
-        help: "connections scheduled per second",
-        set: Scheduled,
-        metric: Left(RATE),
-        value: |row| Unsigned(row.stats().connections_per_second),
-    };
+pub(super) const fn cps_max<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "cps_max",
+        PerSecond("connections"),
+        "highest connections per second of any tick since the last complete snapshot",
+        |row| row.peak(|peak| Some(peak.connections)),
+    )
+    .extended()
+    .modes(Modes::Probe)
+    .metric(Left(INTERVAL))
+}
 
-    pub(super) const CPS_MAX: Field<Row> = Field {
-        name: "cps_max",
-        help: "highest connections per second of any tick since the last complete snapshot",
-        set: Extended,
-        metric: Left(INTERVAL),
-        value: |row| row.peak(|peak| Some(peak.connections)),
-    };
+pub(super) const fn pkts_in<Row: Counted>() -> Field<Row> {
+    Field::<Row>::counter(
+        "pkts_in",
+        Of("packets"),
+        "packets towards real servers since creation or zeroing",
+        |row| Unsigned(row.stats().packets_in),
+    )
+    .metric(Counter("packets_in"))
+}
 
-    pub(super) const PKTS_IN: Field<Row> = Field {
-        name: "pkts_in",
-        help: "packets towards real servers since creation or zeroing",
-        set: All,
-        metric: Counter("packets_in"),
-        value: |row| Unsigned(row.stats().packets_in),
-    };
+pub(super) const fn pkts_out<Row: Counted>() -> Field<Row> {
+    Field::<Row>::counter(
+        "pkts_out",
+        Of("packets"),
+        "packets back since creation or zeroing",
+        |row| Unsigned(row.stats().packets_out),
+    )
+    .metric(Counter("packets_out"))
+}
 
-    pub(super) const PKTS_OUT: Field<Row> = Field {
-        name: "pkts_out",
-        help: "packets back since creation or zeroing",
-        set: All,
-        metric: Counter("packets_out"),
-        value: |row| Unsigned(row.stats().packets_out),
-    };
+pub(super) const fn pps_in<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "pps_in",
+        PerSecond("packets"),
+        "packets towards real servers per second",
+        |row| Unsigned(row.stats().packets_in_per_second),
+    )
+    .metric(Left(RATE))
+}
 
-    pub(super) const PPS_IN: Field<Row> = Field {
-        name: "pps_in",
-        help: "packets towards real servers per second",
-        set: All,
-        metric: Left(RATE),
-        value: |row| Unsigned(row.stats().packets_in_per_second),
-    };
+pub(super) const fn pps_in_max<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "pps_in_max",
+        PerSecond("packets"),
+        "highest pps_in of any tick since the last complete snapshot; in mode live",
+        |row| row.peak(|peak| peak.packets_in),
+    )
+    .extended()
+    .modes(Modes::Live)
+    .metric(Left(INTERVAL))
+}
 
-    pub(super) const PPS_IN_MAX: Field<Row> = Field {
-        name: "pps_in_max",
-        help: "highest pps_in of any tick since the last complete snapshot; in mode live",
-        set: Extended,
-        metric: Left(INTERVAL),
-        value: |row| row.peak(|peak| peak.packets_in),
-    };
+pub(super) const fn pps_out<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "pps_out",
+        PerSecond("packets"),
+        "packets back per second",
+        |row| Unsigned(row.stats().packets_out_per_second),
+    )
+    .metric(Left(RATE))
+}
 
-    pub(super) const PPS_OUT: Field<Row> = Field {
-        name: "pps_out",
-        help: "packets back per second",
-        set: All,
-        metric: Left(RATE),
-        value: |row| Unsigned(row.stats().packets_out_per_second),
-    };
-
-    pub(super) const PPS_OUT_MAX: Field<Row> = Field {
-        name: "pps_out_max",
-        help: "highest pps_out of any tick since the last complete snapshot; in mode live",
-        set: Extended,
-        metric: Left(INTERVAL),
-        value: |row| row.peak(|peak| peak.packets_out),
-    };
+pub(super) const fn pps_out_max<Row: Counted>() -> Field<Row> {
+    Field::<Row>::gauge(
+        "pps_out_max",
+        PerSecond("packets"),
+        "highest pps_out of any tick since the last complete snapshot; in mode live",
+        |row| row.peak(|peak| peak.packets_out),
+    )
+    .extended()
+    .modes(Modes::Live)
+    .metric(Left(INTERVAL))
 }

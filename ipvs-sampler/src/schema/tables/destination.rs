@@ -1,11 +1,15 @@
 //! One line per destination.
 
-use super::{address, common::Common, family, fwmark, port, protocol};
-use crate::schema::FieldSet::{All, Extended};
-use crate::schema::Metric::{Gauge, Label, Left};
+use super::{address, common, family, fwmark, port, protocol};
+use crate::schema::FieldSet::All;
+use crate::schema::Metric::{Gauge, Left};
+use crate::schema::Unit::{self, Nanoseconds, Of};
 use crate::schema::Value::{Absent, Text, Unsigned};
 use crate::schema::prometheus::INTERVAL;
-use crate::schema::{DestinationRow, Field, Measurement, Tag, TagValue, words};
+use crate::schema::{DestinationRow, Field, Measurement, Modes, Tag, TagValue, words};
+
+/// Of times between connections.
+const GAPS: &str = "two connections or more came since the last complete snapshot";
 
 impl<'a> DestinationRow<'a> {
     /// `ipvs_real_server`.
@@ -65,121 +69,136 @@ impl<'a> DestinationRow<'a> {
             },
         ],
         fields: &[
-            Field {
-                name: "active_connections",
-                help: "connections in an active state now",
-                set: All,
-                metric: Gauge("active_connections", All),
-                value: |row| Unsigned(row.destination.active_connections.into()),
-            },
-            Common::BYTES_IN,
-            Common::BYTES_OUT,
-            Common::BYTES_PER_SECOND_IN,
-            Common::BYTES_PER_SECOND_OUT,
-            Common::CONNECTIONS,
-            Field {
-                name: "connections_10ms_max",
-                help: "most connections in any ten milliseconds since the last complete snapshot",
-                set: Extended,
-                metric: Left(INTERVAL),
-                value: |row| row.arrivals(|arrivals| Some(arrivals.most_in_10ms.into())),
-            },
-            Field {
-                name: "connections_1ms_max",
-                help: "most connections in any millisecond since the last complete snapshot",
-                set: Extended,
-                metric: Left(INTERVAL),
-                value: |row| row.arrivals(|arrivals| Some(arrivals.most_in_1ms.into())),
-            },
-            Common::CPS,
-            Common::CPS_MAX,
-            Field {
-                name: "forwarding",
-                help: "masq, local, tunnel, route, bypass or unknown",
-                set: Extended,
-                metric: Label("forwarding"),
-                value: |row| Text(words::forwarding(row.destination.forwarding)),
-            },
-            Field {
-                name: "inactive_connections",
-                help: "connections in any other state now",
-                set: All,
-                metric: Gauge("inactive_connections", All),
-                value: |row| Unsigned(row.destination.inactive_connections.into()),
-            },
-            Field {
-                name: "interarrival_ns_max",
-                help: "longest time between two connections in a row",
-                set: Extended,
-                metric: Left(INTERVAL),
-                value: |row| row.gaps(|gaps| gaps.longest),
-            },
-            Field {
-                name: "interarrival_ns_p50",
-                help: "time between two connections in a row: half were not longer",
-                set: Extended,
-                metric: Left(INTERVAL),
-                value: |row| row.gaps(|gaps| gaps.p50),
-            },
-            Field {
-                name: "interarrival_ns_p99",
-                help: "as above, 99 %",
-                set: Extended,
-                metric: Left(INTERVAL),
-                value: |row| row.gaps(|gaps| gaps.p99),
-            },
-            Field {
-                name: "interarrival_ns_p999",
-                help: "as above, 99.9 %",
-                set: Extended,
-                metric: Left(INTERVAL),
-                value: |row| row.gaps(|gaps| gaps.p999),
-            },
-            Field {
-                name: "lower_threshold",
-                help: "new connections again below so many",
-                set: Extended,
-                metric: Gauge("lower_threshold", Extended),
-                value: |row| Unsigned(row.destination.lower_threshold.into()),
-            },
-            Field {
-                name: "overloaded",
-                help: "1 from the upper threshold down to the lower one, otherwise 0; in mode live",
-                set: Extended,
-                metric: Gauge("overloaded", Extended),
-                value: |row| {
+            Field::<Self>::gauge(
+                "active_connections",
+                Of("connections"),
+                "connections in an active state now",
+                |row| Unsigned(row.destination.active_connections.into()),
+            ),
+            common::bytes_in(),
+            common::bytes_out(),
+            common::bytes_per_second_in(),
+            common::bytes_per_second_out(),
+            common::connections(),
+            Field::<Self>::gauge(
+                "connections_10ms_max",
+                Of("connections"),
+                "most connections in any ten milliseconds since the last complete snapshot",
+                |row| row.arrivals(|arrivals| Some(arrivals.most_in_10ms.into())),
+            )
+            .extended()
+            .modes(Modes::Probe)
+            .metric(Left(INTERVAL)),
+            Field::<Self>::gauge(
+                "connections_1ms_max",
+                Of("connections"),
+                "most connections in any millisecond since the last complete snapshot",
+                |row| row.arrivals(|arrivals| Some(arrivals.most_in_1ms.into())),
+            )
+            .extended()
+            .modes(Modes::Probe)
+            .metric(Left(INTERVAL)),
+            common::cps(),
+            common::cps_max(),
+            Field::<Self>::text(
+                "forwarding",
+                "masq, local, tunnel, route, bypass or unknown",
+                |row| Text(words::forwarding(row.destination.forwarding)),
+            )
+            .extended(),
+            Field::<Self>::gauge(
+                "inactive_connections",
+                Of("connections"),
+                "connections in any other state now",
+                |row| Unsigned(row.destination.inactive_connections.into()),
+            ),
+            Field::<Self>::gauge(
+                "interarrival_ns_max",
+                Nanoseconds,
+                "longest time between two connections in a row",
+                |row| row.gaps(|gaps| gaps.longest),
+            )
+            .extended()
+            .modes(Modes::Probe)
+            .when(GAPS)
+            .metric(Left(INTERVAL)),
+            Field::<Self>::gauge(
+                "interarrival_ns_p50",
+                Nanoseconds,
+                "time between two connections in a row: half were not longer",
+                |row| row.gaps(|gaps| gaps.p50),
+            )
+            .extended()
+            .modes(Modes::Probe)
+            .when(GAPS)
+            .metric(Left(INTERVAL)),
+            Field::<Self>::gauge(
+                "interarrival_ns_p99",
+                Nanoseconds,
+                "as above, 99 %",
+                |row| row.gaps(|gaps| gaps.p99),
+            )
+            .extended()
+            .modes(Modes::Probe)
+            .when(GAPS)
+            .metric(Left(INTERVAL)),
+            Field::<Self>::gauge(
+                "interarrival_ns_p999",
+                Nanoseconds,
+                "as above, 99.9 %",
+                |row| row.gaps(|gaps| gaps.p999),
+            )
+            .extended()
+            .modes(Modes::Probe)
+            .when(GAPS)
+            .metric(Left(INTERVAL)),
+            Field::<Self>::gauge(
+                "lower_threshold",
+                Of("connections"),
+                "new connections again below so many",
+                |row| Unsigned(row.destination.lower_threshold.into()),
+            )
+            .extended(),
+            Field::<Self>::gauge(
+                "overloaded",
+                Unit::None,
+                "1 from the upper threshold down to the lower one, otherwise 0; in mode live",
+                |row| {
                     row.destination
                         .overloaded
                         .map_or(Absent, |overloaded| Unsigned(overloaded.into()))
                 },
-            },
-            Field {
-                name: "persistent_connections",
-                help: "persistence templates now",
-                set: Extended,
-                metric: Gauge("persistent_connections", Extended),
-                value: |row| Unsigned(row.destination.persistent_connections.into()),
-            },
-            Common::PKTS_IN,
-            Common::PKTS_OUT,
-            Common::PPS_IN,
-            Common::PPS_IN_MAX,
-            Common::PPS_OUT,
-            Common::PPS_OUT_MAX,
-            Field {
-                name: "upper_threshold",
-                help: "no new connections above so many; 0 means no limit",
-                set: Extended,
-                metric: Gauge("upper_threshold", Extended),
-                value: |row| Unsigned(row.destination.upper_threshold.into()),
-            },
-            Field {
-                name: "weight",
-                help: "weight; 0 means no new connections",
-                set: Extended,
-                metric: Gauge("weight", All),
-                value: |row| Unsigned(row.destination.weight.into()),
-            },
+            )
+            .extended()
+            .modes(Modes::Live),
+            Field::<Self>::gauge(
+                "persistent_connections",
+                Of("connections"),
+                "persistence templates now",
+                |row| Unsigned(row.destination.persistent_connections.into()),
+            )
+            .extended(),
+            common::pkts_in(),
+            common::pkts_out(),
+            common::pps_in(),
+            common::pps_in_max(),
+            common::pps_out(),
+            common::pps_out_max(),
+            Field::<Self>::gauge(
+                "upper_threshold",
+                Of("connections"),
+                "no new connections above so many; 0 means no limit",
+                |row| Unsigned(row.destination.upper_threshold.into()),
+            )
+            .extended(),
+            Field::<Self>::gauge(
+                "weight",
+                Unit::None,
+                "weight; 0 means no new connections",
+                |row| Unsigned(row.destination.weight.into()),
+            )
+            .extended()
+            .metric(Gauge("weight", All)),
         ],
     };
 }

@@ -1,8 +1,9 @@
 //! One line per virtual service.
 
-use super::{address, common::Common, family, fwmark, port, protocol};
+use super::{address, common, family, fwmark, port, protocol};
 use crate::schema::FieldSet::Extended;
-use crate::schema::Metric::{Gauge, Label};
+use crate::schema::Metric::Gauge;
+use crate::schema::Unit::Seconds;
 use crate::schema::Value::Unsigned;
 use crate::schema::{Field, Measurement, ServiceRow, Tag, TagValue};
 
@@ -61,33 +62,33 @@ impl<'a> ServiceRow<'a> {
             },
         ],
         fields: &[
-            Common::BYTES_IN,
-            Common::BYTES_OUT,
-            Common::BYTES_PER_SECOND_IN,
-            Common::BYTES_PER_SECOND_OUT,
-            Common::CONNECTIONS,
-            Common::CPS,
-            Common::CPS_MAX,
-            Field {
-                name: "flags",
-                help: "IP_VS_SVC_F_* bits: 1 persistent, 4 one-packet, 8 and up the scheduler's",
-                set: Extended,
-                metric: Label("flags"),
-                value: |row| Unsigned(row.service.flags.into()),
-            },
-            Common::PKTS_IN,
-            Common::PKTS_OUT,
-            Common::PPS_IN,
-            Common::PPS_IN_MAX,
-            Common::PPS_OUT,
-            Common::PPS_OUT_MAX,
-            Field {
-                name: "timeout",
-                help: "persistence timeout in seconds",
-                set: Extended,
-                metric: Gauge("persistence_timeout_seconds", Extended),
-                value: |row| Unsigned(row.service.timeout.into()),
-            },
+            common::bytes_in(),
+            common::bytes_out(),
+            common::bytes_per_second_in(),
+            common::bytes_per_second_out(),
+            common::connections(),
+            common::cps(),
+            common::cps_max(),
+            Field::<Self>::text(
+                "flags",
+                "IP_VS_SVC_F_* bits: 1 persistent, 4 one-packet, 8 and up the scheduler's",
+                |row| Unsigned(row.service.flags.into()),
+            )
+            .extended(),
+            common::pkts_in(),
+            common::pkts_out(),
+            common::pps_in(),
+            common::pps_in_max(),
+            common::pps_out(),
+            common::pps_out_max(),
+            Field::<Self>::gauge(
+                "timeout",
+                Seconds,
+                "persistence timeout in seconds",
+                |row| Unsigned(row.service.timeout.into()),
+            )
+            .extended()
+            .metric(Gauge("persistence_timeout_seconds", Extended)),
         ],
     };
 }

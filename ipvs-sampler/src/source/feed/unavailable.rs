@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::{reason::Reason, scrub::scrub};
-use crate::model::Mismatch;
+use super::{
+    reason::{Cause, Reason},
+    scrub::scrub,
+};
+use crate::{failure::Failure, model::Mismatch};
 
 /// The probe, or the live counters, cannot be had here and now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,24 @@ impl fmt::Display for Unavailable {
         match &self.detail {
             Some(detail) => write!(formatter, " ({detail})"),
             None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// A probe that was required.
+#[derive(Debug, thiserror::Error)]
+#[error("the eBPF probe cannot run: {0}")]
+struct CannotRun(#[source] Unavailable);
+
+impl From<Unavailable> for Failure {
+    fn from(unavailable: Unavailable) -> Self {
+        let cause = unavailable.reason.cause();
+        let error = CannotRun(unavailable).into();
+        match cause {
+            Cause::NotPermitted => Self::NotPermitted(error),
+            Cause::NoIpvs | Cause::Unsupported => Self::Unavailable(error),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::failure::Failure;
+
 /// Why the kernel's IPVS table could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,6 +42,15 @@ pub enum Error {
         /// The error number.
         source: io::Error,
     },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotPermitted => Self::NotPermitted(error.into()),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
 }
 
 impl Error {
