@@ -5,7 +5,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use rows::{Column, Kind, Rows};
+use rows::{Column, MetricKind, Rows};
 
 use ipvs_sampler_common::COUNTERS;
 
@@ -87,8 +87,8 @@ impl Prometheus {
             ),
             MetricNames::Node => (
                 Rows::default(),
-                Rows::new(node::BACKENDS.map(named(Kind::Gauge)).into(), None),
-                Rows::new(node::TOTALS.map(named(Kind::Counter)).into(), None),
+                Rows::new(node::BACKENDS.map(named(MetricKind::Gauge)).into(), None),
+                Rows::new(node::TOTALS.map(named(MetricKind::Counter)).into(), None),
             ),
         };
         let about_sampler = columns(own, set, decided(&SamplerRow::MEASUREMENT).chain(MOMENTS));
@@ -109,10 +109,10 @@ impl Prometheus {
             totals,
             samplers: Rows::new(
                 about_sampler,
-                Some(Column::new(own, mode, mode_help, Kind::Info)),
+                Some(Column::new(own, mode, mode_help, MetricKind::Info)),
             ),
             outputs: fields_of(&Report::MEASUREMENT, set),
-            build: Column::new(own, build, build_help, Kind::Info),
+            build: Column::new(own, build, build_help, MetricKind::Info),
         }
     }
 
@@ -319,7 +319,7 @@ fn fields_of<Row>(measurement: &Measurement<'_, Row>, set: FieldSet) -> Rows {
         || fields
             .iter()
             .any(|field| is_label(field.metric) && set >= field.set);
-    let info = says_more.then(|| Column::new(measurement.name, INFO.0, INFO.1, Kind::Info));
+    let info = says_more.then(|| Column::new(measurement.name, INFO.0, INFO.1, MetricKind::Info));
     Rows::new(columns(measurement.name, set, decided(measurement)), info)
 }
 
@@ -337,9 +337,9 @@ fn columns(
 ) -> Vec<Column> {
     let column = |(metric, help)| {
         let (name, kind) = match metric {
-            Metric::Counter(name) => (name, Kind::Counter),
-            Metric::Seconds(name) => (name, Kind::Seconds),
-            Metric::Gauge(name, with) if set >= with => (name, Kind::Gauge),
+            Metric::Counter(name) => (name, MetricKind::Counter),
+            Metric::Seconds(name) => (name, MetricKind::Seconds),
+            Metric::Gauge(name, with) if set >= with => (name, MetricKind::Gauge),
             Metric::Gauge(..) | Metric::Label(_) | Metric::Left(_) => return None,
         };
         Some(Column::new(measurement, name, help, kind))

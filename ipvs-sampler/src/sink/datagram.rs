@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Where datagrams go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(super) enum DatagramPeer {
     Udp(String),
     Unix(PathBuf),
 }
@@ -45,7 +45,7 @@ enum Socket {
 }
 
 pub(super) struct Datagrams {
-    peer: Peer,
+    peer: DatagramPeer,
     link: Link<Socket>,
     /// Most bytes of several lines in one datagram, as far as is known.
     most_bytes: usize,
@@ -53,10 +53,10 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn new(peer: Peer) -> Self {
+    pub(super) fn new(peer: DatagramPeer) -> Self {
         let (way, most_bytes) = match &peer {
-            Peer::Udp(address) => (Way::Name(Name::new(address)), UDP_BYTES),
-            Peer::Unix(path) => (Way::Path(path.clone()), UNIX_BYTES),
+            DatagramPeer::Udp(address) => (Way::Name(Name::new(address)), UDP_BYTES),
+            DatagramPeer::Unix(path) => (Way::Path(path.clone()), UNIX_BYTES),
         };
         Self {
             peer,
@@ -187,7 +187,7 @@ fn widen(socket: impl AsFd) {
     }
 }
 
-impl std::fmt::Display for Peer {
+impl std::fmt::Display for DatagramPeer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Udp(address) => write!(formatter, "udp://{address}"),
@@ -207,7 +207,7 @@ mod tests {
     use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
 
     use super::{
-        super::name::tests::Played, Datagrams, Link, Output as _, Peer, Queue, Way, widen,
+        super::name::tests::Played, DatagramPeer, Datagrams, Link, Output as _, Queue, Way, widen,
     };
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
             };
             let address = receiver.local_addr().unwrap().to_string();
             let queue = Queue::alone();
-            let mut datagrams = Datagrams::new(Peer::Udp(address));
+            let mut datagrams = Datagrams::new(DatagramPeer::Udp(address));
             datagrams.write(b"one\ntwo\n", &queue).unwrap();
             let mut buffer = [0; 100];
             let length = receiver.recv(&mut buffer).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     fn a_line_longer_than_a_frame_is_sent_whole() {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = receiver.local_addr().unwrap().to_string();
-        let mut datagrams = Datagrams::new(Peer::Udp(address));
+        let mut datagrams = Datagrams::new(DatagramPeer::Udp(address));
         let line = format!("{}\n", "x".repeat(5000));
         datagrams.write(line.as_bytes(), &Queue::alone()).unwrap();
         let mut buffer = [0; 10_000];
@@ -243,7 +243,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("ipvs-sampler-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let receiver = UnixDatagram::bind(&path).unwrap();
-        let mut datagrams = Datagrams::new(Peer::Unix(path.clone()));
+        let mut datagrams = Datagrams::new(DatagramPeer::Unix(path.clone()));
         datagrams.write(b"first\n", &Queue::alone()).unwrap();
         receiver.recv(&mut [0; 100]).unwrap();
         std::fs::remove_file(path).unwrap();
@@ -298,7 +298,7 @@ mod tests {
         let receivers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
         let played = Played::default();
         let queue = Queue::alone();
-        let mut datagrams = Datagrams::new(Peer::Udp("there:1".into()));
+        let mut datagrams = Datagrams::new(DatagramPeer::Udp("there:1".into()));
         datagrams.link = Link::new(Way::Name(played.name()));
         for receiver in &receivers {
             // The former receiver is still there, and takes what is sent to it.
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn nobody_there_is_counted_and_said() {
         let queue = Queue::alone();
-        let mut datagrams = Datagrams::new(Peer::Unix("/nowhere/at/all".into()));
+        let mut datagrams = Datagrams::new(DatagramPeer::Unix("/nowhere/at/all".into()));
         datagrams.write(b"one\ntwo\n", &queue).unwrap();
         assert_eq!(queue.counts().0.dropped, 2);
         assert_eq!(

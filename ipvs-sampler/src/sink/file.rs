@@ -26,7 +26,7 @@ const MOST_BYTES_OF_FRAME: usize = 4 * 1024 * 1024;
 
 /// Which file, as the command line has it: `PATH?rotate-size=100MiB&rotate-every=1h&keep=24&zstd=on`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FilePlace {
     /// As it was given.
     label: String,
     path: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Place {
     zstd: bool,
 }
 
-impl FromStr for Place {
+impl FromStr for FilePlace {
     type Err = String;
 
     fn from_str(label: &str) -> Result<Self, String> {
@@ -59,7 +59,7 @@ impl FromStr for Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for FilePlace {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.label)
     }
@@ -87,7 +87,7 @@ struct Room {
 }
 
 impl File {
-    pub(super) fn open(place: Place) -> io::Result<Self> {
+    pub(super) fn open(place: FilePlace) -> io::Result<Self> {
         let compressor = || {
             let mut compressor = Compressor::new(LEVEL)?;
             compressor.include_checksum(true)?;

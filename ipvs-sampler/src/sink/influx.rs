@@ -56,7 +56,7 @@ enum Version {
 
 /// Where to write, as the command line has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
+pub(super) struct InfluxServer {
     version: Version,
     /// As it was given; there are no secrets in it.
     label: String,
@@ -72,7 +72,7 @@ pub(super) struct Server {
     gzip: bool,
 }
 
-impl Server {
+impl InfluxServer {
     /// From `influx+http://HOST:PORT/?db=NAME` and its siblings; `None` for another scheme.
     pub(super) fn parse(text: &str) -> Option<Result<Self, String>> {
         let (kind, url) = text.split_once('+')?;
@@ -223,15 +223,15 @@ impl Version {
     }
 }
 
-impl std::fmt::Display for Server {
+impl std::fmt::Display for InfluxServer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.label)
     }
 }
 
-/// The writer to a [`Server`].
+/// The writer to a [`InfluxServer`].
 pub(super) struct Influx {
-    server: Server,
+    server: InfluxServer,
     client: Client,
     authorization: Option<String>,
     /// Reused for the compressed body.
@@ -242,7 +242,7 @@ pub(super) struct Influx {
 }
 
 /// The server's answer, or the lack of one.
-struct Answer {
+struct Reply {
     verdict: Verdict,
     status: u16,
     body: Body,
@@ -251,7 +251,7 @@ struct Answer {
 }
 
 impl Influx {
-    pub(super) fn open(server: Server) -> io::Result<Self> {
+    pub(super) fn open(server: InfluxServer) -> io::Result<Self> {
         Ok(Self {
             client: server.client()?,
             authorization: server.authorization()?,
@@ -336,7 +336,7 @@ impl Influx {
             .loses(&self.server, rejected + uncertain, how, cause);
     }
 
-    fn post(&mut self, batch: &[u8]) -> Answer {
+    fn post(&mut self, batch: &[u8]) -> Reply {
         match self.request(batch) {
             Ok(mut response) => {
                 let status = response.status();
@@ -344,7 +344,7 @@ impl Influx {
                 let retry_after = retry_after.and_then(|value| value.to_str().ok().map(Into::into));
                 let body = response.body_mut().with_config().limit(MOST_ANSWER);
                 let body = Body::read(body.read_to_vec().ok().as_deref());
-                Answer {
+                Reply {
                     verdict: verdict(status.as_u16()),
                     status: status.as_u16(),
                     cause: body.cause(&status.to_string()),
@@ -354,7 +354,7 @@ impl Influx {
             }
             Err(error) => {
                 self.client.follow(&self.server, true);
-                Answer {
+                Reply {
                     verdict: Verdict::Later,
                     status: 0,
                     body: Body::default(),

@@ -177,7 +177,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             continue;
         }
         shared.connections.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(shared));
+        let place = Seat(Arc::clone(shared));
         let spawned = thread::Builder::new()
             .name("scrape".into())
             .spawn(move || Connection::new(stream, &place.0).serve());
@@ -188,9 +188,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 /// A connection's place, free again whatever happens.
-struct Place(Arc<Shared>);
+struct Seat(Arc<Shared>);
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }

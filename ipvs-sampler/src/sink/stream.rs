@@ -28,27 +28,27 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1
 
 /// Where a stream goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(super) enum StreamPeer {
     Tcp(String),
     Unix(PathBuf),
 }
 
-enum Connection {
+enum StreamConnection {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 pub(super) struct Stream {
-    peer: Peer,
-    link: Link<Connection>,
+    peer: StreamPeer,
+    link: Link<StreamConnection>,
     trouble: Trouble,
 }
 
 impl Stream {
-    pub(super) fn new(peer: Peer) -> Self {
+    pub(super) fn new(peer: StreamPeer) -> Self {
         let way = match &peer {
-            Peer::Tcp(address) => Way::Name(Name::new(address)),
-            Peer::Unix(path) => Way::Path(path.clone()),
+            StreamPeer::Tcp(address) => Way::Name(Name::new(address)),
+            StreamPeer::Unix(path) => Way::Path(path.clone()),
         };
         Self {
             peer,
@@ -64,7 +64,7 @@ impl Stream {
             let whole = batch[..*written].iter().rposition(|byte| *byte == b'\n');
             *written = whole.map_or(0, |end| end + 1);
         }
-        let connection = self.link.get(queue, Connection::make)?;
+        let connection = self.link.get(queue, StreamConnection::make)?;
         while *written < batch.len() {
             match connection.write(&batch[*written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -83,7 +83,7 @@ impl Output for Stream {
         let mut written = 0;
         let [mut pause, longest] = PAUSES;
         self.link.follow(&self.peer, queue.wants_reopening());
-        if self.link.open().is_some_and(Connection::has_ended) {
+        if self.link.open().is_some_and(StreamConnection::has_ended) {
             self.link.close();
         }
         while let Err(error) = self.send(batch, &mut written, queue) {
@@ -113,7 +113,7 @@ impl Output for Stream {
     }
 }
 
-impl Connection {
+impl StreamConnection {
     fn make(end: End<'_>) -> io::Result<Self> {
         match end {
             End::Address(address) => {
@@ -144,7 +144,7 @@ impl Connection {
     }
 }
 
-impl std::fmt::Display for Peer {
+impl std::fmt::Display for StreamPeer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(address) => write!(formatter, "tcp://{address}"),
@@ -174,7 +174,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{super::name::tests::Played, Link, Output as _, Peer, Queue, Stream, Way};
+    use super::{super::name::tests::Played, Link, Output as _, Queue, Stream, StreamPeer, Way};
 
     fn read(listener: &TcpListener) -> String {
         let mut line = String::new();
@@ -188,7 +188,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let queue = Queue::alone();
-        let mut stream = Stream::new(Peer::Tcp(address));
+        let mut stream = Stream::new(StreamPeer::Tcp(address));
         for line in ["one\n", "two\n", "three\n", "four\n"] {
             let reader = thread::scope(|scope| {
                 let reader = scope.spawn(|| read(&listener));
@@ -206,7 +206,7 @@ mod tests {
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let played = Played::default();
         let queue = Queue::alone();
-        let mut stream = Stream::new(Peer::Tcp("there:1".into()));
+        let mut stream = Stream::new(StreamPeer::Tcp("there:1".into()));
         stream.link = Link::new(Way::Name(played.name()));
         let mut open = Vec::new();
         for listener in &listeners {
@@ -240,7 +240,7 @@ mod tests {
         let played = Played::default();
         played.answer(Some(former.local_addr().unwrap()));
         let queue = Queue::alone();
-        let mut stream = Stream::new(Peer::Tcp("there:1".into()));
+        let mut stream = Stream::new(StreamPeer::Tcp("there:1".into()));
         stream.link = Link::new(Way::Name(played.name()));
         let lines: String = (0..1_000_000)
             .map(|number| format!("line {number}\n"))
@@ -284,7 +284,7 @@ mod tests {
                 second.read_to_string(&mut text).unwrap();
                 text
             });
-            let mut stream = Stream::new(Peer::Tcp(address));
+            let mut stream = Stream::new(StreamPeer::Tcp(address));
             stream.write(lines.as_bytes(), &queue).unwrap();
             drop(stream);
             reader.join().unwrap()
@@ -305,7 +305,7 @@ mod tests {
     fn nobody_there_and_asked_to_finish() {
         let queue = Queue::alone();
         queue.close();
-        let mut stream = Stream::new(Peer::Unix("/nowhere/at/all".into()));
+        let mut stream = Stream::new(StreamPeer::Unix("/nowhere/at/all".into()));
         stream.write(b"one\ntwo\n", &queue).unwrap();
         assert_eq!(queue.counts().0.dropped, 2);
     }

@@ -6,7 +6,7 @@ use super::{
     Output, Stdout,
     datagram::{self, Datagrams},
     file::{self, File},
-    influx::{Influx, Server},
+    influx::{Influx, InfluxServer},
     page::Pages,
     prometheus,
     pulse::Pulse,
@@ -15,15 +15,15 @@ use super::{
 
 /// An output as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(Kind);
+pub struct Target(TargetKind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum TargetKind {
     Stdout,
-    File(file::Place),
-    Stream(stream::Peer),
-    Datagrams(datagram::Peer),
-    Influx(Server),
+    File(file::FilePlace),
+    Stream(stream::StreamPeer),
+    Datagrams(datagram::DatagramPeer),
+    Influx(InfluxServer),
     Prometheus(Listener),
 }
 
@@ -53,13 +53,13 @@ impl Target {
     /// Whether it is standard output: then somebody else knows where lines come from.
     #[must_use]
     pub fn is_standard_output(&self) -> bool {
-        self.0 == Kind::Stdout
+        self.0 == TargetKind::Stdout
     }
 
     /// Whether lines are written to it, as they come.
     #[must_use]
     pub fn takes_lines(&self) -> bool {
-        !matches!(self.0, Kind::Prometheus(_))
+        !matches!(self.0, TargetKind::Prometheus(_))
     }
 
     /// Whether it takes something in the file system, which may be somebody else's: where it writes to, or
@@ -67,11 +67,14 @@ impl Target {
     #[must_use]
     pub fn has_path(&self) -> bool {
         match &self.0 {
-            Kind::File(_)
-            | Kind::Stream(stream::Peer::Unix(_))
-            | Kind::Datagrams(datagram::Peer::Unix(_)) => true,
-            Kind::Influx(server) => server.has_path(),
-            Kind::Stdout | Kind::Stream(_) | Kind::Datagrams(_) | Kind::Prometheus(_) => false,
+            TargetKind::File(_)
+            | TargetKind::Stream(stream::StreamPeer::Unix(_))
+            | TargetKind::Datagrams(datagram::DatagramPeer::Unix(_)) => true,
+            TargetKind::Influx(server) => server.has_path(),
+            TargetKind::Stdout
+            | TargetKind::Stream(_)
+            | TargetKind::Datagrams(_)
+            | TargetKind::Prometheus(_) => false,
         }
     }
 
@@ -81,7 +84,7 @@ impl Target {
     /// Which file cannot be read or does not have what it should.
     pub fn check(&self) -> io::Result<()> {
         match &self.0 {
-            Kind::Influx(server) => Influx::open(server.clone()).map(drop),
+            TargetKind::Influx(server) => Influx::open(server.clone()).map(drop),
             _ => Ok(()),
         }
     }
@@ -94,12 +97,12 @@ impl Target {
     /// address cannot be had.
     pub(super) fn open(&self, pages: &Arc<Pages>, pulse: &Arc<Pulse>) -> io::Result<Opened> {
         Ok(Opened::Lines(match &self.0 {
-            Kind::Stdout => Box::new(Stdout),
-            Kind::File(place) => Box::new(File::open(place.clone())?),
-            Kind::Stream(peer) => Box::new(Stream::new(peer.clone())),
-            Kind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
-            Kind::Influx(server) => Box::new(Influx::open(server.clone())?),
-            Kind::Prometheus(Listener { address, .. }) => {
+            TargetKind::Stdout => Box::new(Stdout),
+            TargetKind::File(place) => Box::new(File::open(place.clone())?),
+            TargetKind::Stream(peer) => Box::new(Stream::new(peer.clone())),
+            TargetKind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
+            TargetKind::Influx(server) => Box::new(Influx::open(server.clone())?),
+            TargetKind::Prometheus(Listener { address, .. }) => {
                 let (pages, pulse) = (Arc::clone(pages), Arc::clone(pulse));
                 let server = prometheus::Server::open(address, pages, pulse)?;
                 return Ok(Opened::Pages(server));
@@ -112,19 +115,21 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(server) = Server::parse(text) {
-            return Ok(Self(Kind::Influx(server?)));
+        if let Some(server) = InfluxServer::parse(text) {
+            return Ok(Self(TargetKind::Influx(server?)));
         }
         let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
         let kind = match (scheme, rest) {
-            ("stdout", "") => Kind::Stdout,
+            ("stdout", "") => TargetKind::Stdout,
             (_, "") => return Err(EXPECTED.into()),
-            ("file", place) => Kind::File(place.parse()?),
-            ("unix", path) => Kind::Stream(stream::Peer::Unix(path.into())),
-            ("unixgram", path) => Kind::Datagrams(datagram::Peer::Unix(path.into())),
-            ("tcp", rest) => Kind::Stream(stream::Peer::Tcp(host_and_port(rest)?)),
-            ("udp", rest) => Kind::Datagrams(datagram::Peer::Udp(host_and_port(rest)?)),
-            ("prometheus", rest) => Kind::Prometheus(listener(rest)?),
+            ("file", place) => TargetKind::File(place.parse()?),
+            ("unix", path) => TargetKind::Stream(stream::StreamPeer::Unix(path.into())),
+            ("unixgram", path) => TargetKind::Datagrams(datagram::DatagramPeer::Unix(path.into())),
+            ("tcp", rest) => TargetKind::Stream(stream::StreamPeer::Tcp(host_and_port(rest)?)),
+            ("udp", rest) => {
+                TargetKind::Datagrams(datagram::DatagramPeer::Udp(host_and_port(rest)?))
+            }
+            ("prometheus", rest) => TargetKind::Prometheus(listener(rest)?),
             _ => return Err(EXPECTED.into()),
         };
         Ok(Self(kind))
@@ -161,12 +166,14 @@ fn listener(rest: &str) -> Result<Listener, String> {
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Kind::Stdout => formatter.write_str("stdout"),
-            Kind::File(place) => write!(formatter, "file:{place}"),
-            Kind::Stream(peer) => peer.fmt(formatter),
-            Kind::Datagrams(peer) => peer.fmt(formatter),
-            Kind::Influx(server) => server.fmt(formatter),
-            Kind::Prometheus(Listener { given, .. }) => write!(formatter, "prometheus:{given}"),
+            TargetKind::Stdout => formatter.write_str("stdout"),
+            TargetKind::File(place) => write!(formatter, "file:{place}"),
+            TargetKind::Stream(peer) => peer.fmt(formatter),
+            TargetKind::Datagrams(peer) => peer.fmt(formatter),
+            TargetKind::Influx(server) => server.fmt(formatter),
+            TargetKind::Prometheus(Listener { given, .. }) => {
+                write!(formatter, "prometheus:{given}")
+            }
         }
     }
 }

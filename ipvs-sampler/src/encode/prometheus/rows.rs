@@ -11,7 +11,7 @@ use crate::sink::PageFormat;
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
     /// A gauge whose number is in nanoseconds here and in seconds in the page.
@@ -28,20 +28,20 @@ pub(super) struct Column {
     /// As samples have it.
     name: String,
     help: &'static str,
-    kind: Kind,
+    kind: MetricKind,
 }
 
 impl Column {
     /// A metric of a measurement, or one whose name stands for itself when that is empty.
-    pub(super) fn new(measurement: &str, name: &str, help: &'static str, kind: Kind) -> Self {
+    pub(super) fn new(measurement: &str, name: &str, help: &'static str, kind: MetricKind) -> Self {
         let between = if measurement.is_empty() { "" } else { "_" };
         let mut family = format!("{measurement}{between}{name}");
         let suffix = match kind {
-            Kind::Counter => "_total",
-            Kind::Info => "_info",
-            Kind::Gauge | Kind::Seconds => "",
+            MetricKind::Counter => "_total",
+            MetricKind::Info => "_info",
+            MetricKind::Gauge | MetricKind::Seconds => "",
         };
-        if kind == Kind::Info {
+        if kind == MetricKind::Info {
             family.truncate(family.len().saturating_sub(suffix.len()));
         }
         Self {
@@ -55,9 +55,9 @@ impl Column {
     /// What stands before its samples.
     pub(super) fn head(&self, out: &mut Vec<u8>, format: PageFormat) {
         let (name, kind) = match (format, self.kind) {
-            (PageFormat::OpenMetrics, Kind::Info) => (&self.family, "info"),
-            (PageFormat::OpenMetrics, Kind::Counter) => (&self.family, "counter"),
-            (PageFormat::Text, Kind::Counter) => (&self.name, "counter"),
+            (PageFormat::OpenMetrics, MetricKind::Info) => (&self.family, "info"),
+            (PageFormat::OpenMetrics, MetricKind::Counter) => (&self.family, "counter"),
+            (PageFormat::Text, MetricKind::Counter) => (&self.name, "counter"),
             _ => (&self.name, "gauge"),
         };
         for part in [
@@ -85,7 +85,7 @@ impl Column {
         }
         out.push(b' ');
         match self.kind {
-            Kind::Seconds => append_seconds(out, number),
+            MetricKind::Seconds => append_seconds(out, number),
             _ => append_number(out, number),
         }
         out.push(b'\n');
@@ -127,7 +127,7 @@ pub(super) struct Rows {
     info: Option<Column>,
     labels: Vec<u8>,
     /// Where each row ends in `labels`.
-    ends: Vec<End>,
+    ends: Vec<RowEnd>,
     /// A number for each row and column.
     numbers: Vec<Option<u64>>,
     united: United,
@@ -148,7 +148,7 @@ struct United {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct End {
+struct RowEnd {
     /// Of what tells it from others.
     series: usize,
     /// Of what else is said of it.
@@ -180,7 +180,7 @@ impl Rows {
 
     pub(super) fn end_series(&mut self) {
         let end = self.labels.len();
-        self.ends.push(End {
+        self.ends.push(RowEnd {
             series: end,
             info: end,
         });
@@ -297,12 +297,12 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::{Column, Kind, Rows};
+    use super::{Column, MetricKind, Rows};
 
     #[test]
     fn uniting_rows_takes_as_many_comparisons_as_there_are_rows() {
         const DISTINCT: u64 = 2000;
-        let mut rows = Rows::new(vec![Column::new("", "sum", "", Kind::Gauge)], None);
+        let mut rows = Rows::new(vec![Column::new("", "sum", "", MetricKind::Gauge)], None);
         for number in (0..DISTINCT).chain(0..DISTINCT) {
             rows.labels()
                 .extend_from_slice(format!(",x=\"{number}\"").as_bytes());

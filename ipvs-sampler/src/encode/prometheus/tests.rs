@@ -184,7 +184,7 @@ fn further_tags_become_labels_with_names_that_fit() {
 
 #[test]
 fn seconds_are_exact() {
-    let column = super::Column::new("", "x", "", super::Kind::Seconds);
+    let column = super::Column::new("", "x", "", super::MetricKind::Seconds);
     for (nanoseconds, seconds) in [
         (0, "0"),
         (1, "0.000000001"),

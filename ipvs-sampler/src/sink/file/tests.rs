@@ -239,6 +239,6 @@ fn what_is_not_understood_is_refused() {
         "/a?b",
         "/a?rotate-every=1ms",
     ] {
-        assert!(wrong.parse::<super::Place>().is_err(), "{wrong}");
+        assert!(wrong.parse::<super::FilePlace>().is_err(), "{wrong}");
     }
 }

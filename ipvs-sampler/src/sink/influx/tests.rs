@@ -11,7 +11,7 @@ use std::{
 use flate2::read::GzDecoder;
 use ureq::Agent;
 
-use super::{super::name::tests::Played, Client, Influx, Output as _, Queue, Server};
+use super::{super::name::tests::Played, Client, Influx, InfluxServer, Output as _, Queue};
 
 /// One request, taken apart.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn listen() -> TcpListener {
 
 fn open(query: &str, listener: &TcpListener) -> Influx {
     let target = query.replace("SERVER", &listener.local_addr().unwrap().to_string());
-    Influx::open(Server::parse(&target).unwrap().unwrap()).unwrap()
+    Influx::open(InfluxServer::parse(&target).unwrap().unwrap()).unwrap()
 }
 
 /// Writes `batch` to a server that gives these answers; what it was asked.
@@ -280,7 +280,7 @@ fn always(listener: &TcpListener, answer: String) -> mpsc::Receiver<()> {
 }
 
 fn with_name(played: &Played) -> Influx {
-    let server = Server::parse("influx+http://there:1/?db=lb")
+    let server = InfluxServer::parse("influx+http://there:1/?db=lb")
         .unwrap()
         .unwrap();
     let mut influx = Influx::open(server).unwrap();
@@ -356,7 +356,7 @@ fn nobody_there_and_asked_to_finish() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("influx+http://{}/?db=lb", listener.local_addr().unwrap());
     drop(listener);
-    let mut influx = Influx::open(Server::parse(&target).unwrap().unwrap()).unwrap();
+    let mut influx = Influx::open(InfluxServer::parse(&target).unwrap().unwrap()).unwrap();
     let queue = Queue::alone();
     queue.close();
     influx.write(b"a b=1i 1\n", &queue).unwrap();
@@ -373,9 +373,9 @@ fn addresses_that_cannot_be_meant_are_refused() {
         ("influx+http://host/?db=a&p=word", "password-file"),
         ("influx+http://host/?db=a&gzip=yes", "on or off"),
     ] {
-        let error = Server::parse(wrong).unwrap().unwrap_err();
+        let error = InfluxServer::parse(wrong).unwrap().unwrap_err();
         assert!(error.contains(why), "{wrong}: {error}");
     }
-    assert!(Server::parse("http://host/?db=a").is_none());
-    assert!(Server::parse("influx4+http://host/?db=a").is_none());
+    assert!(InfluxServer::parse("http://host/?db=a").is_none());
+    assert!(InfluxServer::parse("influx4+http://host/?db=a").is_none());
 }

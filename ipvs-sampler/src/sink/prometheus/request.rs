@@ -2,7 +2,7 @@
 
 mod target;
 
-use target::{Target, is_right_host};
+use target::{RequestTarget, is_right_host};
 
 use crate::sink::PageFormat;
 
@@ -113,14 +113,14 @@ pub(super) fn parse(text: &[u8]) -> Option<Request> {
     let has_body = values("transfer-encoding").next().is_some()
         || values("content-length").any(|value| value != b"0");
     let is_1_1 = request.version == Some(1);
-    let target = Target::parse(request.path.unwrap_or_default());
+    let target = RequestTarget::parse(request.path.unwrap_or_default());
     let answer = match (request.method.unwrap_or_default(), target) {
         _ if !is_right_host(values("host"), is_1_1) => Answer::Refusal(Refusal::Malformed),
         ("GET" | "HEAD" | "OPTIONS", _) if has_body => Answer::Refusal(Refusal::WithBody),
         (_, None) => Answer::Refusal(Refusal::Malformed),
-        ("OPTIONS", Some(Target::Server)) => Answer::Methods,
+        ("OPTIONS", Some(RequestTarget::Server)) => Answer::Methods,
         (method @ ("GET" | "HEAD" | "OPTIONS"), Some(target)) => match target {
-            Target::Path(path) => match (path.as_str(), method) {
+            RequestTarget::Path(path) => match (path.as_str(), method) {
                 ("/metrics" | "/healthz", "OPTIONS") => Answer::Methods,
                 ("/metrics", _) => Answer::Page(format(
                     values("accept").filter_map(|value| str::from_utf8(value).ok()),
@@ -128,8 +128,8 @@ pub(super) fn parse(text: &[u8]) -> Option<Request> {
                 ("/healthz", _) => Answer::Health,
                 _ => Answer::Refusal(Refusal::NotFound),
             },
-            Target::Elsewhere => Answer::Refusal(Refusal::Misdirected),
-            Target::Server | Target::Host => Answer::Refusal(Refusal::Malformed),
+            RequestTarget::Elsewhere => Answer::Refusal(Refusal::Misdirected),
+            RequestTarget::Server | RequestTarget::Host => Answer::Refusal(Refusal::Malformed),
         },
         ("POST" | "PUT" | "PATCH" | "DELETE" | "TRACE", _) => Answer::Refusal(Refusal::NotAllowed),
         // CONNECT among them: this is no proxy.

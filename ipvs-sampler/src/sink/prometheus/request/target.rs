@@ -4,7 +4,7 @@ use ureq::http::{Uri, uri::Authority};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum RequestTarget {
     /// A resource: origin-form, or absolute-form of what is served here.
     Path(String),
     /// The server as a whole: asterisk-form.
@@ -15,7 +15,7 @@ pub(super) enum Target {
     Elsewhere,
 }
 
-impl Target {
+impl RequestTarget {
     /// `None` when it has none of these forms.
     pub(super) fn parse(text: &str) -> Option<Self> {
         // What has a fragment is no target, and would be taken for one without.
@@ -61,11 +61,11 @@ fn is_host(authority: &Authority) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, is_right_host};
+    use super::{RequestTarget, is_right_host};
 
     #[test]
     fn every_form_of_a_target() {
-        let path = |path: &str| Some(Target::Path(path.into()));
+        let path = |path: &str| Some(RequestTarget::Path(path.into()));
         for (text, expected) in [
             ("/metrics", path("/metrics")),
             ("/metrics?name=x", path("/metrics")),
@@ -75,9 +75,12 @@ mod tests {
             ("http://any.example/metrics", path("/metrics")),
             ("http://any.example", path("/")),
             ("http://any.example?name=x", path("/")),
-            ("https://127.0.0.1:10117/metrics", Some(Target::Elsewhere)),
-            ("*", Some(Target::Server)),
-            ("any.example:443", Some(Target::Host)),
+            (
+                "https://127.0.0.1:10117/metrics",
+                Some(RequestTarget::Elsewhere),
+            ),
+            ("*", Some(RequestTarget::Server)),
+            ("any.example:443", Some(RequestTarget::Host)),
             ("", None),
             ("/metrics#part", None),
             ("http://me:word@any.example/metrics", None),
@@ -85,7 +88,7 @@ mod tests {
             ("http://any.example:port/metrics", None),
             ("metrics/all", None),
         ] {
-            assert_eq!(Target::parse(text), expected, "{text}");
+            assert_eq!(RequestTarget::parse(text), expected, "{text}");
         }
     }
 
