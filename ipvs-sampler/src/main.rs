@@ -7,9 +7,9 @@ use std::{
 
 use ipvs_sampler::{
     cli::{Command, Config},
-    config::{Configuration, Problem, Sources},
-    failure::Failure,
-    manual, messages, run,
+    commands::{config, doctor, manual, once, run},
+    settings::{Configuration, Problem, Sources},
+    system::{failure::Failure, messages},
 };
 
 fn main() -> ExitCode {
@@ -35,15 +35,15 @@ fn main() -> ExitCode {
 fn act(configuration: Configuration, sources: Sources) -> Result<(), Failure> {
     let values = configuration.values();
     match &configuration.cli.command {
-        Command::Once(options) => run::once(options),
+        Command::Once(options) => once::once(options),
         Command::Run(options) => {
             let user = configuration.user.as_ref();
             run::run(options.settings.clone(), user, sources, values)
         }
-        Command::Doctor(options) => run::doctor(options),
+        Command::Doctor(options) => doctor::doctor(options),
         Command::Completions(options) => manual::completions(options),
         Command::Man(options) => manual::man(options),
-        Command::Config(Config::Check(options)) => run::check(&options.settings, &sources),
-        Command::Config(Config::Show(_)) => run::show(&configuration),
+        Command::Config(Config::Check(options)) => config::check(&options.settings, &sources),
+        Command::Config(Config::Show(_)) => config::show(&configuration),
     }
 }

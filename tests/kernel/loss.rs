@@ -12,14 +12,18 @@ use support::{
 
 #[test]
 fn a_ring_buffer_too_small_loses_records_but_no_connections() {
-    const DESTINATIONS: usize = 180;
+    const DESTINATIONS: usize = 360;
     // A port of its own: to other ports there may be connections left, which are not scheduled.
     director::ready();
     ipvsadm("-A -u 10.0.0.1:55 -s rr -o");
-    for n in 1..=DESTINATIONS {
-        ipvsadm(&format!("-a -u 10.0.0.1:55 -r 10.1.0.{n}:53 -m"));
+    let mut rules = String::new();
+    for n in 1..=DESTINATIONS / 2 {
+        for port in [53, 54] {
+            rules.push_str(&format!("-a -u 10.0.0.1:55 -r 10.1.0.{n}:{port} -m\n"));
+        }
     }
-    // 4096 bytes hold 85 records; 180 destinations send one each within one window.
+    director::restore(&rules);
+    // 4096 bytes hold 170 records; 360 destinations send one each within one window.
     let sampler = Sampler::counting("--interval 4s --resolution 2s --ebpf-ring 4096");
     for _ in 0..4 {
         traffic::send("10.0.0.1:55", DESTINATIONS * 2);

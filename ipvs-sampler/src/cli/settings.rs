@@ -9,7 +9,7 @@ use super::{
     values::{Ebpf, Execd, Host, Live, Privileges, Rates, host, period, ring, size, tag},
 };
 use crate::{
-    encode::MetricNames, messages::Format as MessageFormat, schema::FieldSet, sink::Target,
+    encode::MetricNames, schema::FieldSet, sink::Target, system::messages::Format as MessageFormat,
 };
 
 /// What `run` takes, wherever it stands.

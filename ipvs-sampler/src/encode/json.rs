@@ -1,19 +1,11 @@
 //! One JSON object with everything a snapshot holds.
 
-mod writer;
-
-use writer::Writer;
-
 use super::address;
 use crate::model::{
     Destination, Forwarding, Service, ServiceKey, Snapshot, Stats, Tunnel, VirtualAddress,
 };
 use crate::schema::{Netmask, words};
-
-/// Appends a text as JSON has it, in quotes.
-pub fn append_json_text(out: &mut Vec<u8>, text: &str) {
-    Writer::new(out).text(text);
-}
+use crate::system::json::Writer;
 
 /// Appends a snapshot as one line of JSON, with the name of its network namespace when there is one.
 /// `timestamp_ns` is nanoseconds since 1970. All numbers are exact 64-bit integers.

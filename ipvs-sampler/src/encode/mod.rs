@@ -9,11 +9,8 @@ mod table;
 mod tests;
 
 pub use influx::Influx;
-pub use json::{append_json_text, json};
+pub use json::json;
 pub use prometheus::{MetricNames, Moments, Prometheus};
 pub use table::table;
 
-/// Appends a number in decimal.
-fn append_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
+use crate::system::json::append_number;

@@ -7,12 +7,12 @@ use super::{
     sampler::Sampler,
 };
 use crate::{
-    failure::Failure,
     model::{Mode, slots_end},
     source::feed::{
         Followed, Layout, NoProbe, ProbeOrder, Reason, Room, Started, Unavailable, WhichTotals,
         cause_of,
     },
+    system::failure::Failure,
 };
 
 /// So often live readings may differ from a dump before they are held to be wrong. On a busy director with
@@ -378,6 +378,6 @@ impl Sampler {
 }
 
 /// In ns of a clock that is never set.
-fn monotonic(moment: crate::clock::Moment) -> u64 {
+fn monotonic(moment: crate::system::clock::Moment) -> u64 {
     u64::try_from(moment.monotonic).unwrap_or(0)
 }

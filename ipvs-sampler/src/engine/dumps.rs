@@ -1,6 +1,6 @@
 //! When and how dumps were made.
 
-use crate::{clock::Moment, source::feed::Dumped};
+use crate::{source::feed::Dumped, system::clock::Moment};
 
 /// When and how dumps were made.
 pub(super) struct Dumps {

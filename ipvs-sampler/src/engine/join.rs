@@ -2,10 +2,10 @@
 
 use super::{ladder::NOT_LOADED, rows::Departed, sample::Sample, sampler::Sampler};
 use crate::{
-    clock::Moment,
-    failure::Failure,
     model::{Around, Mode, Occasion, slots_end},
     source::feed::{Changes, DumpError, NoDump, Order, Slots},
+    system::clock::Moment,
+    system::failure::Failure,
 };
 
 impl Sampler {

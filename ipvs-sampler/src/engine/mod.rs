@@ -3,6 +3,7 @@
 mod books;
 mod choices;
 mod climb;
+mod due;
 mod dumps;
 mod join;
 mod known;
@@ -19,6 +20,7 @@ mod zeroed;
 
 pub use choices::{Choices, ProbeUse};
 pub use climb::{CHECKS, LOOKS};
+pub use due::Due;
 pub use looks::{blindness, fits};
 pub use rows::{Row, RowOf};
 pub use sample::Sample;

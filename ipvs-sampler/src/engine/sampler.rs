@@ -5,6 +5,7 @@ use ipvs_sampler_common::{COUNTERS, Slot};
 use super::{
     books::Books,
     choices::Choices,
+    due::Due,
     dumps::Dumps,
     known::{Known, WindowRates},
     ladder::Ladder,
@@ -13,9 +14,9 @@ use super::{
     zeroed::Zeroed,
 };
 use crate::{
-    clock::{Due, Moment},
     model::{Expired, Health, Mode, Report},
     source::feed::{Changes, Feed, WhichTotals},
+    system::clock::Moment,
 };
 
 /// Samples one network namespace: everything that ticks need, kept so that a steady one allocates nothing.

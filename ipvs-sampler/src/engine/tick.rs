@@ -2,15 +2,16 @@
 
 use super::{
     choices::{Choices, ProbeUse},
+    due::Due,
     ladder::{Again, Start},
     rows::DueRows,
     sampler::{Sampler, Tick},
 };
 use crate::{
-    clock::{Due, Moment},
-    failure::Failure,
     model::{Expired, Mode, Occasion, slots_end},
     source::feed::{DumpError, Feed, NoDump, Order},
+    system::clock::Moment,
+    system::failure::Failure,
 };
 
 /// Shortest time between two dumps made to learn a new destination's name, in ns.

@@ -11,6 +11,7 @@ mod ledger;
 mod name;
 mod patience;
 mod readings;
+mod row;
 mod service;
 mod sight;
 mod snapshot;
@@ -26,6 +27,7 @@ pub use ledger::{Expired, Ledger, Occasion, Totals};
 pub use name::Name;
 pub use patience::Patience;
 pub use readings::{Peak, ReadTable, Readings, per_second, slots_end};
+pub use row::{DestinationRow, Interval, ServiceRow};
 pub use service::{
     Destination, DestinationKey, Forwarding, Service, ServiceKey, Stats, Tunnel, VirtualAddress,
 };

@@ -2,8 +2,11 @@
 //! comes from, and what it is for Prometheus.
 
 use super::{
-    FieldSet::{self, All, Extended},
-    Metric, Value,
+    metric::Metric,
+    value::{
+        FieldSet::{self, All, Extended},
+        Value,
+    },
 };
 
 /// A field of a measurement.

@@ -16,9 +16,9 @@ use super::{
     probe::{self, Probe},
 };
 use crate::{
-    clock::Moment,
-    failure::Failure,
     model::{ReadTable, Snapshot},
+    system::clock::Moment,
+    system::failure::Failure,
 };
 
 /// A dump that takes longer is given up.

@@ -1,6 +1,7 @@
 //! Bytes in. The only modules that read from the kernel.
 
 mod cgroup;
+mod chosen;
 pub mod conditions;
 mod director;
 pub mod feed;
@@ -9,4 +10,5 @@ pub mod namespace;
 pub mod netlink;
 pub mod probe;
 
+pub use chosen::chosen_namespaces;
 pub use director::{DUMP_LIMIT, Director, cannot_enter, open_netlink, within};

@@ -8,12 +8,12 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use ipvs_sampler_common::COUNTERS;
 use proptest::prelude::*;
 
-use super::{Choices, ProbeUse, Row, RowOf, Sampler};
+use super::{Choices, Due, ProbeUse, Row, RowOf, Sampler};
 use crate::{
-    clock::Due,
     model::{DestinationKey, Mode, Selection, ServiceKey, VirtualAddress},
     publish::Lines,
     schema::{FieldSet, TagStyle},
+    source::feed::Reason,
 };
 use script::Script;
 use world::{Chances, Key, World};
@@ -97,6 +97,10 @@ impl Run {
         let published = &mut self.published;
         let sample = self.sampler.sample();
         let live = *self.sampler.ladder.mode() == Mode::Live;
+        let mode = self.sampler.ladder.mode();
+        if world.chances.losses == 0 && mode.reason() == Reason::ChangesUnseen.text() {
+            wrong.push("the probe saw all changes".into());
+        }
         let reset = world.reset.clone();
         published.retain(|key, _| !reset.contains(key));
         let mut check = |row: &Row<'_>| {

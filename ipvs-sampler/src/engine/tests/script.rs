@@ -6,12 +6,12 @@ use ipvs_sampler_common::{Arrival, COUNTERS, Reading, Slot, State};
 
 use super::world::{Probe, Told, World};
 use crate::{
-    clock::Moment,
     model::{DumpCheck, ReadTable, Snapshot},
     source::feed::{
         Changes, Conditions, Counted, DumpError, Dumped, Feed, Followed, Layout, NoDump, NoProbe,
         Order, ProbeOrder, Reason, Slots, Started, Unavailable, WhichTotals,
     },
+    system::clock::Moment,
 };
 
 /// See the module.

@@ -250,6 +250,10 @@ impl World {
                 let weight = self.draw(9) as u32;
                 self.objects.get_mut(&key).unwrap().weight = weight;
             }
+            (4, true) if self.objects.contains_key(&key) => {
+                self.delete(key);
+                self.add(key);
+            }
             (_, true) => self.add(key),
             (_, false) => self.add((service, None)),
         }

@@ -9,8 +9,8 @@ use crate::{
         Unit::{Of, PerSecond},
         Value,
         Value::Unsigned,
-        optional,
-        prometheus::{INTERVAL, RATE},
+        metric::{INTERVAL, RATE},
+        value::optional,
     },
 };
 

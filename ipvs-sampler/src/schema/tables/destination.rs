@@ -1,11 +1,13 @@
 //! One line per destination.
 
 use super::{address, common, family, fwmark, port, protocol};
+use crate::model::{ArrivalSummary, Gaps};
 use crate::schema::FieldSet::All;
 use crate::schema::Metric::{Gauge, Left};
 use crate::schema::Unit::{self, Nanoseconds, Of};
-use crate::schema::Value::{Absent, Text, Unsigned};
-use crate::schema::prometheus::INTERVAL;
+use crate::schema::Value::{self, Absent, Text, Unsigned};
+use crate::schema::metric::INTERVAL;
+use crate::schema::value::optional;
 use crate::schema::{DestinationRow, Field, Measurement, Modes, Tag, TagValue, words};
 
 /// Of times between connections.
@@ -84,7 +86,7 @@ impl<'a> DestinationRow<'a> {
                 "connections_10ms_max",
                 Of("connections"),
                 "most connections in any ten milliseconds since the last complete snapshot",
-                |row| row.arrivals(|arrivals| Some(arrivals.most_in_10ms.into())),
+                |row| arrivals(row, |arrivals| Some(arrivals.most_in_10ms.into())),
             )
             .extended()
             .modes(Modes::Probe)
@@ -93,7 +95,7 @@ impl<'a> DestinationRow<'a> {
                 "connections_1ms_max",
                 Of("connections"),
                 "most connections in any millisecond since the last complete snapshot",
-                |row| row.arrivals(|arrivals| Some(arrivals.most_in_1ms.into())),
+                |row| arrivals(row, |arrivals| Some(arrivals.most_in_1ms.into())),
             )
             .extended()
             .modes(Modes::Probe)
@@ -116,7 +118,7 @@ impl<'a> DestinationRow<'a> {
                 "interarrival_ns_max",
                 Nanoseconds,
                 "longest time between two connections in a row",
-                |row| row.gaps(|gaps| gaps.longest),
+                |row| gaps(row, |gaps| gaps.longest),
             )
             .extended()
             .modes(Modes::Probe)
@@ -126,7 +128,7 @@ impl<'a> DestinationRow<'a> {
                 "interarrival_ns_p50",
                 Nanoseconds,
                 "time between two connections in a row: half were not longer",
-                |row| row.gaps(|gaps| gaps.p50),
+                |row| gaps(row, |gaps| gaps.p50),
             )
             .extended()
             .modes(Modes::Probe)
@@ -136,7 +138,7 @@ impl<'a> DestinationRow<'a> {
                 "interarrival_ns_p99",
                 Nanoseconds,
                 "as above, 99 %",
-                |row| row.gaps(|gaps| gaps.p99),
+                |row| gaps(row, |gaps| gaps.p99),
             )
             .extended()
             .modes(Modes::Probe)
@@ -146,7 +148,7 @@ impl<'a> DestinationRow<'a> {
                 "interarrival_ns_p999",
                 Nanoseconds,
                 "as above, 99.9 %",
-                |row| row.gaps(|gaps| gaps.p999),
+                |row| gaps(row, |gaps| gaps.p999),
             )
             .extended()
             .modes(Modes::Probe)
@@ -201,4 +203,13 @@ impl<'a> DestinationRow<'a> {
             .metric(Gauge("weight", All)),
         ],
     };
+}
+
+fn arrivals(row: &DestinationRow<'_>, of: fn(&ArrivalSummary) -> Option<u64>) -> Value<'static> {
+    optional(row.interval.arrivals.as_ref().and_then(of))
+}
+
+fn gaps(row: &DestinationRow<'_>, of: fn(&Gaps) -> u64) -> Value<'static> {
+    let arrivals = row.interval.arrivals.as_ref();
+    optional(arrivals.and_then(|arrivals| arrivals.gaps.as_ref()).map(of))
 }

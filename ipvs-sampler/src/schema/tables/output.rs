@@ -5,8 +5,8 @@ use crate::{
         Field, Measurement, Tag, TagValue,
         Unit::Of,
         Value::Unsigned,
-        optional,
         sampler::{OUTPUT_FIELDS, OUTPUT_MEASUREMENT, OUTPUT_TAG},
+        value::optional,
     },
     sink::Report,
 };

@@ -9,8 +9,8 @@ use crate::schema::{
     Unit::Of,
     Value,
     Value::{Text, Unsigned},
-    optional,
     sampler::{FIELDS, MEASUREMENT, SamplerRow},
+    value::optional,
 };
 
 impl SamplerRow<'_> {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use crate::{clock::Moment, sink::bytes};
+use crate::{sink::bytes, system::clock::Moment};
 
 /// How many former files stay unless told otherwise.
 const KEEP: usize = 10;

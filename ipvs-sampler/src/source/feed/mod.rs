@@ -18,9 +18,9 @@ pub use unavailable::Unavailable;
 
 pub use super::netlink::Error as DumpError;
 use crate::{
-    clock::Moment,
-    failure::Failure,
     model::{DumpCheck, ReadTable, Snapshot},
+    system::clock::Moment,
+    system::failure::Failure,
 };
 
 /// Who answers. Slots are those of the probe that runs.

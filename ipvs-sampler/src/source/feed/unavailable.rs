@@ -6,7 +6,7 @@ use super::{
     reason::{Cause, Reason},
     scrub::scrub,
 };
-use crate::{failure::Failure, model::Mismatch};
+use crate::{model::Mismatch, system::failure::Failure};
 
 /// The probe, or the live counters, cannot be had here and now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::failure::Failure;
+use crate::system::failure::Failure;
 
 /// Why the kernel's IPVS table could not be read.
 #[derive(Debug, thiserror::Error)]

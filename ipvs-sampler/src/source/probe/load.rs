@@ -25,12 +25,12 @@ use super::{
     running::Probe,
 };
 use crate::{
-    heap,
     source::{
         cgroup,
         feed::{ProbeOrder, Reason, Unavailable},
         kernel::{self, PROBES, SERVICE_PROBES},
     },
+    system::heap,
 };
 
 /// Made by build.rs; empty in a build without the eBPF toolchain.

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{clock::Moment, encode::append_json_text};
+use super::{clock::Moment, json::Writer};
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -131,7 +131,7 @@ fn json(level: Level, message: &str, now: i64) -> Vec<u8> {
     let time = humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970);
     let level = level.as_str().to_lowercase();
     let mut line = format!(r#"{{"time":"{time}","level":"{level}","message":"#).into_bytes();
-    append_json_text(&mut line, message);
+    Writer::new(&mut line).text(message);
     line.extend_from_slice(b"}\n");
     line
 }

@@ -8,7 +8,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Setting, is_repeatable, keys, place};
+use super::options::{Setting, is_repeatable, keys, place};
 
 /// What the file says. An error names the line, the key, and what is wrong.
 pub(super) fn settings(path: &Path, text: &str, options: &Command) -> Result<Vec<Setting>, String> {

@@ -1,27 +1,34 @@
 //! `run`: when ticks are due, and what else happens between them.
 
+mod requests;
+mod schedule;
+mod supervisor;
+mod timer;
+
 use std::{future::Future, io, pin::Pin, time::Duration};
 
 use rustix::thread::CapabilitySet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    choices::{choices, field_set, further_tags, prefix, tag_style},
     cli::{Command, Ebpf, Privileges, Reloadable, Settings},
-    clock::{Due, Moment, Schedule, Timer, Wake},
-    config::{Problem, Sources, Values},
     encode::{Influx, Prometheus},
-    engine::Sampler,
-    failure::{Failure, Refused},
-    namespaces,
-    privileges::{self, Keep, User},
+    engine::{Due, Sampler},
     publish::{Lines, add_to_page},
-    requests::{Request, Requests},
     schema::{self, TagStyle, TagValue},
+    settings::{Problem, Sources, Values},
+    settings::{choices, field_set, further_tags, prefix, tag_style},
     sink::{Sinks, Target},
-    source::{Director, conditions, namespace::Namespace},
-    supervisor::Supervisor,
+    source::{Director, chosen_namespaces, conditions, namespace::Namespace},
+    system::clock::Moment,
+    system::failure::{Failure, Refused},
+    system::privileges::{self, Keep, User},
 };
+
+use requests::{Request, Requests};
+use schedule::Schedule;
+use supervisor::Supervisor;
+use timer::{Timer, Wake};
 
 /// How long the outputs may take to write what waits when the program ends.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -103,7 +110,7 @@ impl Daemon {
     ) -> Result<Self, Failure> {
         // While it is permitted, also for a probe that is started later.
         privileges::lift_memory_limit();
-        let mut watched = namespaces::chosen(&options.fixed.place)?
+        let mut watched = chosen_namespaces(&options.fixed.place.netns)?
             .into_iter()
             .map(|namespace| Watched::open(namespace, &options))
             .collect::<Result<Vec<_>, _>>()?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use crate::failure::Failure;
+use crate::system::failure::Failure;
 
 /// Prints all of it.
 ///

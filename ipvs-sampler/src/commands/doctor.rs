@@ -6,33 +6,49 @@ use std::{
 };
 
 use crate::{
+    cli::Doctor,
     engine::{CHECKS, LOOKS, blindness, fits},
-    failure::Failure,
     model::{ReadTable, Snapshot, slots_end},
-    privileges,
     source::{
-        Director,
+        Director, chosen_namespaces,
         feed::{
             Feed, Layout, NoDump, NoProbe, ProbeOrder, Reason, Room, Unavailable, WhichTotals,
             cause_of,
         },
         namespace::Namespace,
     },
+    system::failure::Failure,
+    system::privileges,
+    system::stdout::print,
 };
 
+/// `doctor`: what can be known here.
+///
+/// # Errors
+/// When nothing can be sampled, or standard output fails.
+pub fn doctor(options: &Doctor) -> Result<(), Failure> {
+    let mut failure = None;
+    for namespace in chosen_namespaces(&options.place.netns)? {
+        let findings = examine(namespace)?;
+        print(findings.text.as_bytes())?;
+        failure = failure.or(findings.failure);
+    }
+    failure.map_or(Ok(()), Err)
+}
+
 /// What was found.
-pub struct Findings {
+struct Findings {
     /// One line for each source, ready to be printed.
-    pub text: String,
+    text: String,
     /// Why nothing can be sampled, when the first of them is missing.
-    pub failure: Option<Failure>,
+    failure: Option<Failure>,
 }
 
 /// Tries each source. The probe is attached for a moment and taken away again.
 ///
 /// # Errors
 /// When the network namespace cannot be entered.
-pub fn examine(namespace: Namespace) -> Result<Findings, Failure> {
+fn examine(namespace: Namespace) -> Result<Findings, Failure> {
     let mut text = String::new();
     if let Some(label) = namespace.label() {
         // Writing to a string does not fail.

@@ -1,16 +1,14 @@
 //! Writes JSON token by token (RFC 8259); commas come by themselves.
 
-use super::super::append_number;
-
 /// Appends to a buffer. The caller sees to it that a key stands before each member.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     /// A value stands before, so the next one begins with a comma.
     follows: bool,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
         Self {
             out,
             follows: false,
@@ -18,34 +16,34 @@ impl<'a> Writer<'a> {
     }
 
     /// The name of a member; its value comes next.
-    pub(super) fn key(&mut self, name: &str) -> &mut Self {
+    pub(crate) fn key(&mut self, name: &str) -> &mut Self {
         self.text(name);
         self.out.push(b':');
         self.follows = false;
         self
     }
 
-    pub(super) fn object(&mut self, members: impl FnOnce(&mut Self)) {
+    pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {
         self.nested(*b"{}", members);
     }
 
-    pub(super) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
+    pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
         self.nested(*b"[]", elements);
     }
 
-    pub(super) fn number(&mut self, number: impl itoa::Integer) {
+    pub(crate) fn number(&mut self, number: impl itoa::Integer) {
         self.value(|out| append_number(out, number));
     }
 
-    pub(super) fn boolean(&mut self, truth: bool) {
+    pub(crate) fn boolean(&mut self, truth: bool) {
         self.value(|out| out.extend_from_slice(if truth { b"true" } else { b"false" }));
     }
 
-    pub(super) fn null(&mut self) {
+    pub(crate) fn null(&mut self) {
         self.value(|out| out.extend_from_slice(b"null"));
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.value(|out| {
             out.push(b'"');
             for byte in text.bytes() {
@@ -78,6 +76,11 @@ impl<'a> Writer<'a> {
         self.out.push(close);
         self.follows = true;
     }
+}
+
+/// Appends a number in decimal.
+pub(crate) fn append_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 #[cfg(test)]

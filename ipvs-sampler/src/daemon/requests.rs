@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 use crate::cli::Execd;
 
 /// Listens on a thread of its own.
-pub struct Requests {
+pub(super) struct Requests {
     sample: Arc<Notify>,
     end: Arc<Notify>,
 }
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub(super) enum Request {
     /// A complete snapshot, now.
     Sample,
     /// The end: nobody listens any more.
@@ -30,7 +30,7 @@ impl Requests {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn listen(execd: Execd) -> io::Result<Self> {
+    pub(super) fn listen(execd: Execd) -> io::Result<Self> {
         let requests = Self {
             sample: Arc::default(),
             end: Arc::default(),
@@ -52,7 +52,7 @@ impl Requests {
     }
 
     /// The next request; never, when nobody listens.
-    pub async fn next(requests: &Option<Self>) -> Request {
+    pub(super) async fn next(requests: &Option<Self>) -> Request {
         let Some(requests) = requests else {
             return std::future::pending().await;
         };

@@ -1,37 +1,26 @@
-//! Where options come from: the command line before the environment before a file.
-//!
-//! Options are defined once, for clap (`cli.rs`). What the environment and the file say takes the place
-//! of clap's defaults, so every value goes through the same checks, wherever it stands.
+//! Reads the command line, the environment and the file.
 
-mod file;
-mod show;
-mod text;
-
-use std::{
-    env,
-    ffi::OsString,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{env, ffi::OsString, fs, io, path::PathBuf};
 
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use thiserror::Error;
 
+use super::{
+    file,
+    options::{Setting, at, inner, is_command_lines, is_repeatable, keys, sampling},
+    redacted::redacted,
+    text,
+};
 use crate::{
     cli::{self, Cli, Settings},
-    privileges::User,
+    system::privileges::User,
 };
-use show::redacted;
-pub use show::show;
 
 /// Looked for when no other file is named.
 const DEFAULT_FILE: &str = "/etc/ipvs-sampler/config.toml";
 
 /// Variables of options are called so, and then like them.
 const PREFIX: &str = "IPVS_SAMPLER_";
-
-/// What only the command line can say.
-const COMMAND_LINE_ONLY: [&str; 3] = ["config", "help", "telegraf-execd"];
 
 /// Why there is no configuration.
 #[derive(Debug, Error)]
@@ -47,19 +36,9 @@ pub enum Problem {
 /// The command line and the environment of this process; the file is read each time.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    arguments: Vec<OsString>,
+    pub(super) arguments: Vec<OsString>,
     /// Those whose names begin with [`PREFIX`], sorted by name.
-    variables: Vec<(String, OsString)>,
-}
-
-/// An option that is set elsewhere than on the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Setting {
-    /// The option's long name.
-    key: String,
-    values: Vec<String>,
-    /// A variable, or a file and a line in it.
-    origin: String,
+    pub(super) variables: Vec<(String, OsString)>,
 }
 
 /// A command line joined with what is said elsewhere.
@@ -69,14 +48,14 @@ pub struct Configuration {
     pub cli: Cli,
     /// As whom the sampler goes on after the start.
     pub user: Option<User>,
-    matches: ArgMatches,
-    settings: Vec<Setting>,
-    file: Option<PathBuf>,
+    pub(super) matches: ArgMatches,
+    pub(super) settings: Vec<Setting>,
+    pub(super) file: Option<PathBuf>,
 }
 
 /// Every option that can be set anywhere, by its long name, with its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Values(Vec<(String, Vec<String>)>);
+pub struct Values(pub(super) Vec<(String, Vec<String>)>);
 
 impl Values {
     /// The names of options that have other values there.
@@ -264,50 +243,8 @@ impl Sources {
     }
 }
 
-/// The names of the subcommand, when it is one that samples or would.
-fn sampling(matches: &ArgMatches) -> Option<Vec<&str>> {
-    let (name, inner) = matches.subcommand()?;
-    match name {
-        "run" => Some(vec![name]),
-        "config" => Some(vec![name, inner.subcommand_name()?]),
-        _ => None,
-    }
-}
-
 fn named_file(matches: &ArgMatches, path: &[&str]) -> Option<PathBuf> {
     inner(matches, path)?.get_one::<PathBuf>("config").cloned()
-}
-
-/// What the options of a subcommand matched.
-fn inner<'a>(matches: &'a ArgMatches, path: &[&str]) -> Option<&'a ArgMatches> {
-    let mut path = path.iter();
-    path.try_fold(matches, |matches, name| matches.subcommand_matches(name))
-}
-
-/// The definition of a subcommand.
-fn at<'a>(command: &'a Command, path: &[&str]) -> &'a Command {
-    path.iter().fold(command, |command, name| {
-        command.find_subcommand(name).unwrap_or(command)
-    })
-}
-
-/// The options that can be set elsewhere than on the command line.
-fn keys(options: &Command) -> impl Iterator<Item = &str> {
-    options
-        .get_arguments()
-        .filter_map(|argument| argument.get_long())
-        .filter(|key| !is_command_lines(key))
-}
-
-fn is_command_lines(key: &str) -> bool {
-    COMMAND_LINE_ONLY.contains(&key)
-}
-
-fn is_repeatable(options: &Command, key: &str) -> bool {
-    options
-        .get_arguments()
-        .find(|argument| argument.get_long() == Some(key))
-        .is_some_and(|argument| matches!(argument.get_action(), clap::ArgAction::Append))
 }
 
 /// Two values for one tag on the command line; elsewhere, [`check`] has found them.
@@ -402,11 +339,3 @@ fn with_defaults(command: Command, path: &[&str], settings: &[Setting]) -> Comma
     };
     command.mut_args(set)
 }
-
-/// What is said of a file in messages.
-fn place(path: &Path, line: usize) -> String {
-    format!("{}:{line}", path.display())
-}
-
-#[cfg(test)]
-mod tests;

@@ -7,11 +7,11 @@ use std::{env, time::Duration};
 
 use manager::Manager;
 
-use crate::clock::Moment;
+use crate::system::clock::Moment;
 
 /// The other side of the service manager.
 #[derive(Debug)]
-pub struct Supervisor {
+pub(super) struct Supervisor {
     manager: Option<Manager>,
     /// The last message did not arrive: this is said once, not at each sign of life.
     deaf: bool,
@@ -27,7 +27,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// As the environment says.
     #[must_use]
-    pub fn new(now: Moment) -> Self {
+    pub(super) fn new(now: Moment) -> Self {
         let address = env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty());
         let manager = address.and_then(|address| {
             Manager::open(&address)
@@ -52,7 +52,7 @@ impl Supervisor {
     }
 
     /// An interval's tick is done, and this is how things are. The first one makes the service ready.
-    pub fn interval(&mut self, status: &str) {
+    pub(super) fn interval(&mut self, status: &str) {
         // A line break would begin another assignment.
         let status = status.replace('\n', " ");
         if status == self.status && self.ready {
@@ -67,7 +67,7 @@ impl Supervisor {
     }
 
     /// Waits until a sign of life is due; for ever, when nobody wants any.
-    pub async fn sign_due(&self) {
+    pub(super) async fn sign_due(&self) {
         match self.every {
             Some(every) => tokio::time::sleep(every).await,
             None => std::future::pending().await,
@@ -75,7 +75,7 @@ impl Supervisor {
     }
 
     /// The loop turns: to be called from it, not from a timer of its own.
-    pub fn alive(&mut self, now: Moment) {
+    pub(super) fn alive(&mut self, now: Moment) {
         let due = self.every.map(|every| every.as_nanos());
         if due.is_some_and(|due| u128::from(now.since(&self.last)) >= due) {
             self.tell("WATCHDOG=1\n");
@@ -84,20 +84,20 @@ impl Supervisor {
     }
 
     /// The configuration is read again; [`Supervisor::reloaded`] is to follow.
-    pub fn reloading(&mut self, now: &Moment) {
+    pub(super) fn reloading(&mut self, now: &Moment) {
         let microseconds = now.monotonic / 1000;
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}\n"));
     }
 
     /// It is in effect, or the one before still is.
-    pub fn reloaded(&mut self) {
+    pub(super) fn reloaded(&mut self) {
         if self.ready {
             self.tell("READY=1\n");
         }
     }
 
     /// The end has begun.
-    pub fn stopping(&mut self) {
+    pub(super) fn stopping(&mut self) {
         self.tell("STOPPING=1\n");
     }
 

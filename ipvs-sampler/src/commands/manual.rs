@@ -10,8 +10,8 @@ use clap_mangen::{
 
 use crate::{
     cli::{Cli, Completions, Man},
-    failure::{Exit, Failure},
-    stdout::print,
+    system::failure::{Exit, Failure},
+    system::stdout::print,
 };
 
 const FILES: [(&str, &str); 6] = [

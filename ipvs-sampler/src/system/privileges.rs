@@ -11,7 +11,7 @@ use rustix::thread::{
     set_thread_uid,
 };
 
-use crate::failure::{Failure, Refused};
+use crate::system::failure::{Failure, Refused};
 pub use user::User;
 
 /// What is to be kept.

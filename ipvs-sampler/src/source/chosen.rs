@@ -1,20 +1,19 @@
 //! The network namespaces that were chosen.
 
 use crate::{
-    cli::Place,
-    failure::Failure,
     source::{cannot_enter, namespace::Namespace},
+    system::failure::Failure,
 };
 
 /// Those chosen, or our own.
 ///
 /// # Errors
 /// When one of them cannot be entered.
-pub fn chosen(place: &Place) -> Result<Vec<Namespace>, Failure> {
-    if place.netns.is_empty() {
+pub fn chosen_namespaces(labels: &[String]) -> Result<Vec<Namespace>, Failure> {
+    if labels.is_empty() {
         return Ok(vec![Namespace::own()]);
     }
-    let mut labels = place.netns.clone();
+    let mut labels = labels.to_vec();
     labels.sort_unstable();
     labels.dedup();
     labels

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::failure::Exit;
+use crate::system::failure::Exit;
 pub use common::{Place, Selection, Tags};
 #[cfg(test)]
 pub(crate) use printed::SUBCOMMANDS;

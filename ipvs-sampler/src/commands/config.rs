@@ -1,0 +1,31 @@
+//! `config`: what is configured, and whether it is right.
+
+use crate::{
+    cli::Settings,
+    settings::{self, Configuration, Sources},
+    system::{failure::Failure, stdout::print},
+};
+
+/// `config check`: whether the configuration is right, as far as that can be seen without IPVS.
+///
+/// # Errors
+/// Which output's secret or certificate is not to be had.
+pub fn check(options: &Settings, sources: &Sources) -> Result<(), Failure> {
+    for name in sources.unknown_variables() {
+        log::warn!("{name} in the environment is no option");
+    }
+    for target in &options.reloadable.output {
+        target
+            .check()
+            .map_err(|error| Failure::Configuration(format!("{target}: {error}")))?;
+    }
+    print(b"the configuration is right\n")
+}
+
+/// `config show`.
+///
+/// # Errors
+/// When standard output fails.
+pub fn show(configuration: &Configuration) -> Result<(), Failure> {
+    print(settings::show(configuration).as_bytes())
+}
