@@ -2,12 +2,9 @@
 
 use ipvs_sampler_common::Slot;
 
-use crate::{
-    model::{
-        Arrivals, Crosscheck, Destination, Floors, Ledger, Peak, Readings, Selection, Service,
-        Snapshot, Stats, per_second,
-    },
-    schema::Interval,
+use crate::model::{
+    Arrivals, Crosscheck, Destination, Floors, Interval, Ledger, Peak, Readings, Selection,
+    Service, Snapshot, Stats, per_second,
 };
 
 /// See the module.

@@ -1,9 +1,6 @@
 //! Rows of a tick.
 
-use crate::{
-    model::{Destination, Service},
-    schema::{DestinationRow, ServiceRow},
-};
+use crate::model::{Destination, DestinationRow, Service, ServiceRow};
 
 /// Which rows a tick has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use super::{
     rows::{DueRows, Row, RowOf},
     sampler::Sampler,
 };
-use crate::{
-    model::{Destination, Health, Mode, Report, Service},
-    schema::{DestinationRow, Interval, ServiceRow},
+use crate::model::{
+    Destination, DestinationRow, Health, Interval, Mode, Report, Service, ServiceRow,
 };
 
 /// A tick's rows, and how the sampler is doing.

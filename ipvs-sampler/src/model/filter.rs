@@ -7,7 +7,10 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{Destination, DestinationKey, INET, Service, ServiceKey, Snapshot, VirtualAddress};
+use super::{
+    service::{Destination, DestinationKey, INET, Service, ServiceKey, VirtualAddress},
+    snapshot::Snapshot,
+};
 
 /// Conditions that must all hold; `None` always does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod name;
 mod patience;
 mod readings;
 mod row;
+mod scratch;
 mod service;
 mod sight;
 mod snapshot;
@@ -29,13 +30,9 @@ pub use patience::Patience;
 pub use readings::{Peak, ReadTable, Readings, per_second, slots_end};
 pub use row::{DestinationRow, Interval, ServiceRow};
 pub use service::{
-    Destination, DestinationKey, Forwarding, Service, ServiceKey, Stats, Tunnel, VirtualAddress,
+    Destination, DestinationKey, Forwarding, INET, INET6, Service, ServiceKey, Stats, Tunnel,
+    VirtualAddress,
 };
 pub use sight::{Sight, Untold};
 pub use snapshot::Snapshot;
 pub use status::{Counts, Health, Mode, Report};
-
-/// Address family of IPv4 as netlink carries it (`AF_INET`).
-pub const INET: u16 = 2;
-/// Address family of IPv6 as netlink carries it (`AF_INET6`).
-pub const INET6: u16 = 10;

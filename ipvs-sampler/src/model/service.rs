@@ -4,6 +4,11 @@ use ipvs_sampler_common::COUNTERS;
 
 use super::Name;
 
+/// Address family of IPv4 as netlink carries it (`AF_INET`).
+pub const INET: u16 = 2;
+/// Address family of IPv6 as netlink carries it (`AF_INET6`).
+pub const INET6: u16 = 10;
+
 /// What names a virtual service within one network namespace. The order of the fields is the sort
 /// order of every snapshot: services by address before those by firewall mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! One netlink dump: what exists and what the kernel said of it.
 
-use super::sort::Scratch;
+use super::scratch::Scratch;
 use ipvs_sampler_common::Slot;
 
 use super::{Destination, DestinationKey, Service, ServiceKey, Stats};

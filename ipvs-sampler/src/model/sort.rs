@@ -1,15 +1,9 @@
 //! Puts what a dump told into key order. Pure.
 
-use super::{Destination, DestinationKey, Service, ServiceKey, Snapshot};
-
-/// Memory that [`Snapshot::sort`] uses again and again; empty in between.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scratch {
-    service_order: Vec<(ServiceKey, u32)>,
-    services: Vec<Service>,
-    destination_order: Vec<(DestinationKey, u32)>,
-    destinations: Vec<Destination>,
-}
+use super::{
+    service::{Destination, Service},
+    snapshot::Snapshot,
+};
 
 impl Snapshot {
     /// Sorts services by key, groups destinations in the services' order and sorts each group by
@@ -108,6 +102,7 @@ mod tests {
 
     use super::super::arbitrary;
     use super::*;
+    use crate::model::DestinationKey;
 
     /// Services as a dump lists them: in any order, some twice.
     fn listed() -> impl Strategy<Value = Vec<(Service, Vec<Destination>)>> {

@@ -14,10 +14,10 @@ use rustix::{
 };
 
 use super::{
-    Output,
     lines::{half, lines, next_piece},
     link::{End, Link, Way},
     name::Name,
+    output::Output,
     queue::Queue,
     trouble::Trouble,
 };

@@ -16,7 +16,12 @@ use rotation::Rotation;
 use rustix::fs::{OFlags, fcntl_setfl};
 use zstd::bulk::Compressor;
 
-use super::{Deleted, Gather, Output, lines::lines, queue::Queue, trouble::Trouble};
+use super::{
+    lines::lines,
+    output::{Gather, Output},
+    queue::{Deleted, Queue},
+    trouble::Trouble,
+};
 
 /// The library's own default: nine times smaller at some 400 MB/s of line protocol.
 const LEVEL: i32 = 3;

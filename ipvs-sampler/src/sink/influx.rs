@@ -20,9 +20,9 @@ use ureq::{
 };
 
 use super::{
-    Gather, Output,
     lines::{half, lines},
     name::Name,
+    output::{Gather, Output},
     queue::Queue,
     retry::{Verdict, pause, verdict},
     trouble::{Cause, Trouble},

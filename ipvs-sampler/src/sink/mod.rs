@@ -7,12 +7,14 @@ mod influx;
 mod lines;
 mod link;
 mod name;
+mod output;
 mod page;
 mod prometheus;
 mod pulse;
 mod queue;
 mod retry;
 mod size;
+mod stdout;
 mod stream;
 mod target;
 #[cfg(test)]
@@ -20,13 +22,13 @@ mod tests;
 mod trouble;
 
 use std::{
-    io::{self, Write as _},
+    io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use lines::lines;
+use output::{Gather, Output};
 pub use page::{PageFormat, Pages, Wanted};
 use pulse::Pulse;
 use queue::Queue;
@@ -35,27 +37,6 @@ pub use size::bytes;
 use target::Opened;
 pub use target::Target;
 use tokio::sync::Notify;
-
-/// What can be written to. It heals what can be healed, counts what is lost, and returns only what
-/// ends the program.
-trait Output: Send {
-    /// Writes a batch of whole lines, however long that takes.
-    fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()>;
-
-    /// Whether it would rather have many batches at once.
-    fn gather(&self) -> Option<Gather> {
-        None
-    }
-}
-
-/// How an output would have its batches.
-#[derive(Clone, Copy, Debug)]
-struct Gather {
-    /// Not more often than that, as long as there is not more than
-    every: Duration,
-    /// so many bytes, which is the most it would have at once.
-    most_bytes: usize,
-}
 
 /// All outputs.
 pub struct Sinks {
@@ -332,17 +313,4 @@ fn write(label: &str, queue: &Queue, mut output: Box<dyn Output>) {
         }
     }
     queue.finish(result);
-}
-
-/// Standard output. Its reader is whoever started the program: when it fails, there is no use in
-/// going on.
-struct Stdout;
-
-impl Output for Stdout {
-    fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(batch).and_then(|()| stdout.flush())?;
-        queue.written(lines(batch));
-        Ok(())
-    }
 }

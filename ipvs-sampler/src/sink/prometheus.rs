@@ -3,6 +3,7 @@
 
 mod connection;
 mod request;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use std::{
     io::{self, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -20,31 +21,9 @@ use std::{
 
 use connection::Connection;
 use request::Refusal;
+use shared::{LIMITS, Limits, Shared};
 
 use super::{Counts, Requests, page::Pages, pulse::Pulse};
-
-/// How patient the server is, and how much it takes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Connections at once.
-    connections: usize,
-    /// Requests on one connection.
-    requests: u32,
-    /// For the head of a request, from its first byte; the first one from the connection on.
-    head: Duration,
-    /// Until the next request begins.
-    idle: Duration,
-    /// For taking an answer.
-    write: Duration,
-}
-
-const LIMITS: Limits = Limits {
-    connections: 16,
-    requests: 1000,
-    head: Duration::from_secs(5),
-    idle: Duration::from_secs(30),
-    write: Duration::from_secs(10),
-};
 
 /// How long to wait when no connection can be accepted, for instance for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -54,18 +33,6 @@ pub(super) struct Server {
     listener: Arc<TcpListener>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the threads share.
-struct Shared {
-    pages: Arc<Pages>,
-    pulse: Arc<Pulse>,
-    limits: Limits,
-    counts: Mutex<Counts>,
-    connections: AtomicUsize,
-    /// Connections with an answer under way.
-    busy: AtomicUsize,
-    closed: AtomicBool,
 }
 
 impl Server {
@@ -148,16 +115,6 @@ impl Drop for Server {
             // It has nothing to tell.
             let _ = thread.join();
         }
-    }
-}
-
-impl Shared {
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn refuse(&self) {
-        self.counts().requests.get_or_insert_default().refused += 1;
     }
 }
 

@@ -11,10 +11,10 @@ use std::{
 use rustix::net::{RecvFlags, recv};
 
 use super::{
-    Output,
     lines::lines,
     link::{End, Link, Way},
     name::Name,
+    output::Output,
     queue::Queue,
     trouble::Trouble,
 };

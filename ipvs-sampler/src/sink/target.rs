@@ -3,13 +3,14 @@
 use std::{io, str::FromStr, sync::Arc};
 
 use super::{
-    Output, Stdout,
     datagram::{self, Datagrams},
     file::{self, File},
     influx::{Influx, InfluxServer},
+    output::Output,
     page::Pages,
     prometheus,
     pulse::Pulse,
+    stdout::Stdout,
     stream::{self, Stream},
 };
 

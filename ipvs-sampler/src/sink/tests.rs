@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Output, PageFormat, Queue, Sink, Sinks, lines};
+use super::{Output, PageFormat, Queue, Sink, Sinks};
 
 struct Collect(mpsc::Sender<Vec<u8>>);
 
@@ -13,7 +13,7 @@ impl Output for Collect {
         self.0
             .send(batch.to_vec())
             .map_err(|_| io::ErrorKind::BrokenPipe)?;
-        queue.written(lines(batch));
+        queue.written(super::lines::lines(batch));
         Ok(())
     }
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Shared,
     request::{self, ALLOW, Answer, Refusal, Request},
+    shared::Shared,
 };
 use crate::sink::page::Page;
 
