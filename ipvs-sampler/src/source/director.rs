@@ -21,8 +21,8 @@ use crate::{
     system::failure::Failure,
 };
 
-/// A dump that takes longer is given up.
-pub const DUMP_LIMIT: Duration = Duration::from_secs(3);
+/// A dump that takes longer is given up, also where the kernel goes on answering.
+const DUMP_LIMIT: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Director {

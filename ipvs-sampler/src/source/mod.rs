@@ -11,4 +11,4 @@ pub mod netlink;
 pub mod probe;
 
 pub use chosen::chosen_namespaces;
-pub use director::{DUMP_LIMIT, Director, cannot_enter, open_netlink, within};
+pub use director::{Director, cannot_enter, open_netlink, within};

@@ -4,63 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{finding::Finding, imports::Crate};
 
-/// Imports back that are still to go, as (from, to). Without them there is no circle.
-pub(super) const KNOWN_CIRCLES: &[(&str, &str)] = &[];
-
 /// Who imports whom, by index.
 type Edges = BTreeMap<usize, BTreeSet<usize>>;
 
-/// The circles of one crate, but for those that are known, and what is known but no longer there.
-pub(super) fn check(krate: &Crate<'_>, known: &[(&str, &str)], findings: &mut Vec<Finding>) {
+/// The circles of one crate.
+pub(super) fn check(krate: &Crate<'_>, findings: &mut Vec<Finding>) {
     let imports = krate.imports();
     let mut edges = Edges::new();
     for import in &imports {
         edges.entry(import.from).or_default().insert(import.to);
     }
-    let mut without = edges.clone();
-    let mut entries = Vec::new();
-    for (from, to) in known {
-        let index = |file| (0..krate.modules.len()).find(|index| krate.file(*index) == file);
-        let pair = (index(*from), index(*to));
-        if let (Some(from), Some(to)) = pair
-            && let Some(targets) = without.get_mut(&from)
-        {
-            targets.remove(&to);
-        }
-        // Entries of other crates are theirs to check.
-        if from
-            .strip_prefix(krate.folder)
-            .is_some_and(|rest| rest.starts_with('/'))
-        {
-            entries.push((*from, *to, pair));
-        }
-    }
-    for (from, to, pair) in entries {
-        let is_needed = match pair {
-            (Some(a), Some(b)) => {
-                edges.get(&a).is_some_and(|targets| targets.contains(&b))
-                    && way(&without, b, a).is_some()
-            }
-            _ => false,
-        };
-        if !is_needed {
-            findings.push(Finding::file(
-                from,
-                format!(
-                    "is in no circle through {to} any more: take the pair out of KNOWN_CIRCLES"
-                ),
-            ));
-        }
-    }
     let mut reported = BTreeSet::new();
     for import in &imports {
-        let counts = without
-            .get(&import.from)
-            .is_some_and(|to| to.contains(&import.to));
-        if !counts || reported.contains(&import.from) {
+        if reported.contains(&import.from) {
             continue;
         }
-        if let Some(back) = way(&without, import.to, import.from) {
+        if let Some(back) = way(&edges, import.to, import.from) {
             let names: Vec<_> = back
                 .iter()
                 .map(|index| krate.modules[*index].file)
@@ -114,16 +73,16 @@ mod tests {
         ("own/src/d.rs", "use crate::a::A;"),
     ];
 
-    fn found(files: &[(&str, &str)], known: &[(&str, &str)]) -> Vec<String> {
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
         let files = Files::made_up(files);
         let mut findings = Vec::new();
-        check(&Crate::read(&files, "own/src"), known, &mut findings);
+        check(&Crate::read(&files, "own/src"), &mut findings);
         findings.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_circle_is_found_once_and_shown() {
-        let found = found(&FILES, &[]);
+        let found = found(&FILES);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(
             found[0]
@@ -134,45 +93,17 @@ mod tests {
 
     #[test]
     fn a_child_that_needs_its_parent_is_a_circle() {
-        let found = found(
-            &[
-                ("own/src/lib.rs", "mod a;"),
-                (
-                    "own/src/a/mod.rs",
-                    "mod b;\nfn c() { b::d() }\npub const E: u8 = 1;",
-                ),
-                ("own/src/a/b.rs", "use super::E;"),
-            ],
-            &[],
-        );
+        let found = found(&[
+            ("own/src/lib.rs", "mod a;"),
+            (
+                "own/src/a/mod.rs",
+                "mod b;\nfn c() { b::d() }\npub const E: u8 = 1;",
+            ),
+            ("own/src/a/b.rs", "use super::E;"),
+        ]);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(
             found[0].contains("a/b.rs -> a/mod.rs -> a/b.rs"),
-            "{found:?}"
-        );
-    }
-
-    #[test]
-    fn what_is_known_is_passed_over() {
-        assert!(found(&FILES, &[("own/src/c.rs", "own/src/a.rs")]).is_empty());
-    }
-
-    #[test]
-    fn what_is_known_must_still_be_there() {
-        let known = [
-            ("own/src/c.rs", "own/src/a.rs"),
-            ("own/src/d.rs", "own/src/a.rs"),
-            ("own/src/gone.rs", "own/src/a.rs"),
-            ("other/src/c.rs", "other/src/a.rs"),
-        ];
-        let found = found(&FILES, &known);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found[0].starts_with("own/src/d.rs: is in no circle"),
-            "{found:?}"
-        );
-        assert!(
-            found[1].starts_with("own/src/gone.rs: is in no circle"),
             "{found:?}"
         );
     }

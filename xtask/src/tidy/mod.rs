@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<()> {
     let path = workspace.root.join(tables::FILE);
     let architecture =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let findings = check(&files, &architecture, circles::KNOWN_CIRCLES);
+    let findings = check(&files, &architecture);
     for finding in &findings {
         eprintln!("{finding}");
     }
@@ -45,7 +45,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// All that does not fit, over all crates.
-fn check(files: &Files, architecture: &str, known: &[(&str, &str)]) -> Vec<Finding> {
+fn check(files: &Files, architecture: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let arrows = Table::read(architecture, "arrows", "->", &mut findings);
     let allowed = Table::read(architecture, "allowed", ":", &mut findings);
@@ -55,7 +55,7 @@ fn check(files: &Files, architecture: &str, known: &[(&str, &str)]) -> Vec<Findi
             rooms::check(&krate, &arrows, &mut findings);
             places::check(&krate, &allowed, &mut findings);
         }
-        circles::check(&krate, known, &mut findings);
+        circles::check(&krate, &mut findings);
         if !is_test_crate(folder) {
             files::check_length(&krate, files, &mut findings);
         }
@@ -82,7 +82,7 @@ mod tests {
     const ARCHITECTURE: &str = "```arrows\na -> b\n```\n```allowed\nclock: a\nunsafe: a\n```\n";
 
     fn found(files: &[(&str, &str)]) -> Vec<String> {
-        let findings = check(&Files::made_up(files), ARCHITECTURE, &[]);
+        let findings = check(&Files::made_up(files), ARCHITECTURE);
         findings.iter().map(ToString::to_string).collect()
     }
 
