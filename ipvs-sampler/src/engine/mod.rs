@@ -1,4 +1,4 @@
-//! Samples one network namespace. [`tick`] knows the order. Pure but for what it asks its feed.
+//! Samples one network namespace; tick.rs knows the order. Pure but for what it asks its feed.
 
 mod books;
 mod choices;

@@ -1,6 +1,6 @@
 //! What each field and tag is as a Prometheus metric, and the names that other exporters have.
 //!
-//! Fields say it in their tables ([`super::Field::metric`]), which do not compile without. Here stands what is no
+//! Fields say it in their tables (`Field::metric`), which do not compile without. Here stands what is no
 //! field.
 
 use super::metric::Metric::{self, Label, Seconds};
