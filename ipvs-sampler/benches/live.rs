@@ -104,7 +104,7 @@ fn tick(cpus: u32) -> Result<[Duration; 2], Failure> {
         let began = cpu_time();
         objects.read(readings.coming())?;
         parts.push(cpu_time() - began);
-        readings.turn(WINDOW);
+        readings.turn(&snapshot, WINDOW);
         batch.clear();
         print_changed(&influx, &snapshot, &readings, &mut batch);
         out.write_all(black_box(&batch))?;

@@ -35,9 +35,6 @@ pub struct Reloadable {
     /// What cps and pps are
     #[arg(help_heading = "Sampling", long, value_enum, default_value_t = Rates::Window)]
     pub rates: Rates,
-    #[command(flatten, next_help_heading = "Selection")]
-    #[allow(missing_docs, reason = "clap would print it")]
-    pub selection: Selection,
     /// Where to write: stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, udp://HOST:PORT,
     /// influx+http://HOST:PORT/?db=NAME (influx2, influx3), or prometheus://HOST:PORT to be scraped at.
     /// May be repeated
@@ -57,6 +54,9 @@ pub struct Reloadable {
     /// The tag host: auto (the host's name, unless standard output is an output), on, off, or a name
     #[arg(help_heading = "Lines", long, default_value = "auto", value_parser = host)]
     pub host: Host,
+    #[command(flatten, next_help_heading = "Selection")]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub selection: Selection,
     #[command(flatten, next_help_heading = "Lines")]
     #[allow(missing_docs, reason = "clap would print it")]
     pub tags: Tags,

@@ -347,8 +347,10 @@ impl Watched {
         batch: &mut Vec<u8>,
         page: Option<&mut Prometheus>,
     ) -> Result<bool, Failure> {
-        let complete = self.sampler.tick(due, deadline)?;
+        let ticked = self.sampler.tick(due, deadline);
+        // Also where it failed: destinations that were gone before have their last lines.
         self.lines.rows(&self.sampler.sample(), batch);
+        let complete = ticked?;
         self.sampler.end_tick();
         if due == Due::Interval {
             self.lines.status(&self.sampler.sample(), batch);

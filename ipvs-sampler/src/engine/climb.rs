@@ -318,7 +318,8 @@ impl Sampler {
         if mode == Mode::Live {
             self.known.floors.clear();
         } else {
-            if self.ladder.mode().is_better_than(&mode) {
+            // One that was ended before had them noted then.
+            if self.ladder.mode().is_better_than(&mode) && self.ladder.running().is_some() {
                 self.keep_floors();
             }
             // Whatever was read last must not be taken for live.
@@ -346,7 +347,7 @@ impl Sampler {
     pub(super) fn wait(&mut self, reason: &'static str) {
         self.forget_probe();
         self.known.snapshot.clear();
-        self.known.floors.clear();
+        self.dumps.family = None;
         self.enter(Mode::Waiting(reason), None);
     }
 
@@ -356,6 +357,7 @@ impl Sampler {
         self.feed.stop_probe();
         self.books.ipvs_ended();
         self.known.ledger.clear();
+        self.known.floors.clear();
         self.forget_slots();
     }
 

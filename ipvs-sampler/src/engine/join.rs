@@ -96,9 +96,14 @@ impl Sampler {
         }
         self.memory.lost = self.drain();
         self.take_zeroings();
+        let known = &mut self.known;
         for slot in self.memory.changes.retired.drain(..retired) {
-            self.known.ledger.retire(slot);
+            if let Some(key) = known.ledger.key(slot, &known.snapshot) {
+                self.tick.zeroed.add_ended(key);
+            }
+            known.ledger.retire(slot);
         }
+        self.tick.zeroed.reach(&mut known.floors);
     }
 
     /// Takes all records out of the ring; whether records of counts were lost.
@@ -114,13 +119,18 @@ impl Sampler {
             return;
         }
         self.dumps.zeroed |= !changes.zeroed.is_empty();
-        self.tick.zeroed.add(changes, &self.known.snapshot);
-        self.tick.zeroed.reach(&mut self.known.floors);
         self.books.sight.zeroing_reported();
+        if changes.zeroed_elsewhere > 0 {
+            self.tick.zeroed.add_unknown();
+        }
         self.feed
             .connections(Slots::Of(&changes.zeroed), &mut self.memory.counts);
+        let known = &mut self.known;
         for (slot, &counted) in changes.zeroed.drain(..).zip(&self.memory.counts) {
-            self.known.ledger.zero(slot, counted);
+            if let Some((service, _)) = known.ledger.key(slot, &known.snapshot) {
+                self.tick.zeroed.add_service(service);
+            }
+            known.ledger.zero(slot, counted);
         }
         changes.zeroed_elsewhere = 0;
     }

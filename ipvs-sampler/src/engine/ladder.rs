@@ -230,7 +230,7 @@ impl Ladder {
                 _ => Again::No,
             };
         }
-        retry.now = changed || over || std::mem::take(&mut retry.soon);
+        retry.now = std::mem::take(&mut retry.soon) || changed || over;
         if retry.now { Again::Probe } else { Again::No }
     }
 

@@ -56,6 +56,7 @@ impl Sampler {
         self.tick.late_ns = u64::try_from(began.wall - deadline).unwrap_or(0);
         self.tick.departed.clear();
         self.tick.dumped = false;
+        self.tick.rows = DueRows::None;
         if due == Due::Interval {
             self.follow_namespace();
             self.try_again()?;
@@ -156,7 +157,8 @@ impl Sampler {
         match outcome {
             Ok(()) => {
                 let window = now.since(&self.window_began);
-                self.known.readings.turn(window);
+                let known = &mut self.known;
+                known.readings.turn(&known.snapshot, window);
             }
             Err(unavailable) => {
                 self.ladder.set_live(Err(unavailable));

@@ -1,45 +1,50 @@
-//! What was zeroed since the tick before: what was published of it is no floor for what comes after.
+//! What was zeroed or ended since the tick before: what was published of it is no floor for what comes after.
 
-use crate::{
-    model::{Floors, ServiceKey, Snapshot},
-    source::feed::Changes,
-};
+use crate::model::{Floors, ObjectKey, ServiceKey};
 
 /// See the module. Reused.
 #[derive(Debug, Default)]
 pub(super) struct Zeroed {
     /// In whole, as the kernel does it.
     services: Vec<ServiceKey>,
+    ended: Vec<ObjectKey>,
     /// Anything else may have been zeroed, too.
     others: bool,
 }
 
 impl Zeroed {
-    /// Takes in what records said, of objects that a snapshot has.
-    pub(super) fn add(&mut self, changes: &mut Changes, snapshot: &Snapshot) {
-        self.others |= changes.zeroed_elsewhere > 0;
-        changes.zeroed.sort_unstable();
-        let slots = &changes.zeroed;
-        let zeroed = |slot: Option<_>| slot.is_some_and(|slot| slots.binary_search(&slot).is_ok());
-        for (service, destinations) in snapshot.iter() {
-            if zeroed(service.slot) || destinations.iter().any(|it| zeroed(it.slot)) {
-                self.services.push(service.key);
-            }
-        }
-        self.services.sort_unstable();
+    /// A service was zeroed with its destinations, or ended.
+    pub(super) fn add_service(&mut self, service: ServiceKey) {
+        self.services.push(service);
     }
 
-    /// Takes away the floors of what was zeroed.
-    pub(super) fn reach(&self, floors: &mut Floors) {
-        if self.others {
-            floors.clear();
-        } else {
-            floors.drop_services(&self.services);
+    /// An object ended its life.
+    pub(super) fn add_ended(&mut self, object: ObjectKey) {
+        match object {
+            (service, None) => self.add_service(service),
+            _ => self.ended.push(object),
         }
+    }
+
+    /// Nobody knows what was zeroed.
+    pub(super) fn add_unknown(&mut self) {
+        self.others = true;
+    }
+
+    /// Takes away the floors of all that.
+    pub(super) fn reach(&mut self, floors: &mut Floors) {
+        if self.others {
+            return floors.clear();
+        }
+        self.services.sort_unstable();
+        self.services.dedup();
+        self.ended.sort_unstable();
+        floors.let_go(&self.services, &self.ended);
     }
 
     pub(super) fn clear(&mut self) {
         self.services.clear();
+        self.ended.clear();
         self.others = false;
     }
 }

@@ -16,11 +16,12 @@ pub struct Floors {
     entries: Vec<Floor>,
 }
 
-type Key = (ServiceKey, Option<DestinationKey>);
+/// A service, or with the second key one of its destinations.
+pub type ObjectKey = (ServiceKey, Option<DestinationKey>);
 
 #[derive(Clone, Copy, Debug)]
 struct Floor {
-    key: Key,
+    key: ObjectKey,
     counters: [u64; COUNTERS],
     /// What netlink showed last.
     netlink: [u64; COUNTERS],
@@ -66,10 +67,15 @@ impl Floors {
         entries.retain(|floor| floor.counters != floor.netlink);
     }
 
-    /// Lets go of services, sorted, and their destinations.
-    pub fn drop_services(&mut self, services: &[ServiceKey]) {
-        self.entries
-            .retain(|floor| services.binary_search(&floor.key.0).is_err());
+    /// Lets go of services with their destinations, and of single objects; both sorted.
+    pub fn let_go(&mut self, services: &[ServiceKey], objects: &[ObjectKey]) {
+        if self.entries.is_empty() {
+            return;
+        }
+        self.entries.retain(|floor| {
+            services.binary_search(&floor.key.0).is_err()
+                && objects.binary_search(&floor.key).is_err()
+        });
     }
 
     /// Takes in a dump: lets go of what netlink has caught up with, of what the kernel has set back, and of
@@ -119,7 +125,7 @@ impl Floors {
 }
 
 /// How many of the floors come before a key.
-fn passed(floors: &[Floor], key: Key) -> usize {
+fn passed(floors: &[Floor], key: ObjectKey) -> usize {
     floors.iter().take_while(|floor| floor.key < key).count()
 }
 

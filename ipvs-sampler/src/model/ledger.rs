@@ -14,7 +14,7 @@ use account::Account;
 use ipvs_sampler_common::Slot;
 use life::{Life, Place, Retired};
 
-use super::{Destination, DestinationKey, ServiceKey, Snapshot};
+use super::{Destination, DestinationKey, ObjectKey, ServiceKey, Snapshot};
 
 /// What the probe counted, booked to destinations and services.
 #[derive(Debug, Default)]
@@ -171,15 +171,19 @@ impl Ledger {
 
     /// Takes in what was read of every slot.
     pub fn take_all(&mut self, counts: &[u64], occasion: Occasion) {
+        if occasion == Occasion::Tick {
+            let mut watched = std::mem::take(&mut self.watched);
+            watched.retain(|&slot| {
+                let counted = counts.get(slot as usize).copied().unwrap_or(0);
+                let more = self.observe(slot, counted);
+                self.rest(slot, more)
+            });
+            self.watched = watched;
+        }
         for (&counted, slot) in counts.iter().zip(0..) {
             if self.observe(slot, counted) {
                 self.watch(slot);
             }
-        }
-        if occasion == Occasion::Tick {
-            let mut watched = std::mem::take(&mut self.watched);
-            watched.retain(|&slot| self.rest(slot, false));
-            self.watched = watched;
         }
     }
 
@@ -244,7 +248,7 @@ impl Ledger {
         self.watch(slot);
     }
 
-    /// A destination ended its life; its slot was read before.
+    /// An object ended its life; its slot was read before.
     pub fn retire(&mut self, slot: Slot) {
         let Some(life) = self.lives.get_mut(slot as usize) else {
             return;
@@ -307,6 +311,19 @@ impl Ledger {
         self.lives
             .get(destination.slot? as usize)
             .filter(|life| life.place.is_some())
+    }
+
+    /// Which object of a snapshot a slot is; `None` where the last [`Ledger::join`], of that snapshot, did not
+    /// name it.
+    #[must_use]
+    pub fn key(&self, slot: Slot, snapshot: &Snapshot) -> Option<ObjectKey> {
+        let place = self.lives.get(slot as usize)?.place?;
+        let service = snapshot.services.get(place.service as usize)?.key;
+        let Some(index) = place.destination else {
+            return Some((service, None));
+        };
+        let destination = snapshot.destinations.get(index as usize)?;
+        Some((service, Some(destination.key)))
     }
 
     /// What was last read of a slot.

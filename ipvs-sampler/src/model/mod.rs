@@ -23,7 +23,7 @@ pub use arrivals::{ArrivalSummary, Arrivals, Gaps};
 pub use check::{DumpCheck, Mismatch, check_complete, check_readings};
 pub use crosscheck::{Around, Crosscheck, Differences};
 pub use filter::{Filter, Selection};
-pub use floor::Floors;
+pub use floor::{Floors, ObjectKey};
 pub use ledger::{Expired, Ledger, Occasion, Totals};
 pub use name::Name;
 pub use patience::Patience;

@@ -42,6 +42,19 @@ pub struct Readings {
     window_ns: u64,
     /// By slot, since [`Readings::end_interval`].
     peaks: Vec<Peak>,
+    /// By slot.
+    named: Vec<Named>,
+    /// How often [`Readings::turn`] was called.
+    turns: u64,
+}
+
+/// The turns at which a dump had an object: before its first there is nothing to compare with, for nothing was
+/// published of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Named {
+    /// The first one without a gap.
+    first: u64,
+    last: u64,
 }
 
 /// The highest rates of any window, per second; `None` where nobody knows.
@@ -61,6 +74,7 @@ impl Readings {
         self.now.readings.clear();
         self.before.readings.clear();
         self.peaks.clear();
+        self.named.clear();
     }
 
     /// Where the next readings go. To be followed by [`Readings::turn`].
@@ -68,10 +82,12 @@ impl Readings {
         &mut self.before
     }
 
-    /// What [`Readings::coming`] holds was read `window_ns` after the readings before.
-    pub fn turn(&mut self, window_ns: u64) {
+    /// What [`Readings::coming`] holds was read `window_ns` after the readings before. A dump had the objects
+    /// of `snapshot`.
+    pub fn turn(&mut self, snapshot: &Snapshot, window_ns: u64) {
         std::mem::swap(&mut self.now, &mut self.before);
         self.window_ns = window_ns;
+        self.name(snapshot);
         let slots = self.now.readings.len();
         if self.peaks.len() < slots {
             self.peaks.resize(slots, Peak::none());
@@ -85,6 +101,22 @@ impl Readings {
                 // Another life, or none.
                 None => *peak = Peak::none(),
             }
+        }
+    }
+
+    fn name(&mut self, snapshot: &Snapshot) {
+        let before = self.turns;
+        self.turns += 1;
+        for slot in slots(snapshot) {
+            let index = slot as usize;
+            if index >= self.named.len() {
+                self.named.resize(index + 1, Named::default());
+            }
+            let named = &mut self.named[index];
+            if named.last != before || before == 0 {
+                named.first = self.turns;
+            }
+            named.last = self.turns;
         }
     }
 
@@ -159,8 +191,9 @@ impl Readings {
 
     /// The reading before, of the same life.
     fn former(&self, slot: Option<Slot>, now: &Reading) -> Option<&Reading> {
+        let named = self.named.get(slot? as usize)?;
         let before = self.before.whole(slot?)?;
-        (before.address == now.address).then_some(before)
+        (before.address == now.address && named.first < self.turns).then_some(before)
     }
 
     fn pair(&self, slot: Slot) -> Option<(&Reading, &Reading)> {
@@ -304,12 +337,17 @@ mod tests {
         Some(reading)
     }
 
-    fn take(readings: &mut Readings, window_ns: u64, read: impl Fn(u32) -> Option<Reading>) {
+    fn take(
+        readings: &mut Readings,
+        snapshot: &Snapshot,
+        window_ns: u64,
+        read: impl Fn(u32) -> Option<Reading>,
+    ) {
         let table = readings.coming();
         table.readings.clear();
         let read = (0..4).map(|slot| read(slot).unwrap_or_default());
         table.readings.extend(read);
-        readings.turn(window_ns);
+        readings.turn(snapshot, window_ns);
     }
 
     #[test]
@@ -317,7 +355,7 @@ mod tests {
         let snapshot = snapshot();
         assert_eq!(slots_end(&snapshot), 4);
         let mut readings = Readings::default();
-        take(&mut readings, 0, read);
+        take(&mut readings, &snapshot, 0, read);
         let service = readings.service(&snapshot.services[0]).unwrap();
         assert_eq!(
             (
@@ -327,7 +365,7 @@ mod tests {
             (8, 0)
         );
 
-        take(&mut readings, 100_000_000, |slot| {
+        take(&mut readings, &snapshot, 100_000_000, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] += 3;
             Some(reading)
@@ -341,7 +379,7 @@ mod tests {
             (11, 30)
         );
         assert!(readings.changed(Some(3)));
-        take(&mut readings, 1, |slot| {
+        take(&mut readings, &snapshot, 1, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] += 3;
             Some(reading)
@@ -358,8 +396,8 @@ mod tests {
     fn another_object_at_the_same_slot_has_no_window() {
         let snapshot = snapshot();
         let mut readings = Readings::default();
-        take(&mut readings, 1, read);
-        take(&mut readings, 1_000, |slot| {
+        take(&mut readings, &snapshot, 1, read);
+        take(&mut readings, &snapshot, 1_000, |slot| {
             let mut reading = read(slot)?;
             reading.address = 128;
             reading.counted[0] = 1_000_000;
@@ -367,7 +405,7 @@ mod tests {
         });
         let service = readings.service(&snapshot.services[0]).unwrap();
         assert_eq!(service.stats.connections_per_second, 0);
-        take(&mut readings, 1_000, |_| None);
+        take(&mut readings, &snapshot, 1_000, |_| None);
         assert_eq!(readings.service(&snapshot.services[0]), None);
     }
 
@@ -375,9 +413,9 @@ mod tests {
     fn an_object_that_was_not_read_for_a_while_has_no_window() {
         let snapshot = snapshot();
         let mut readings = Readings::default();
-        take(&mut readings, 1, read);
-        take(&mut readings, 1, |_| None);
-        take(&mut readings, 1_000, |slot| {
+        take(&mut readings, &snapshot, 1, read);
+        take(&mut readings, &snapshot, 1, |_| None);
+        take(&mut readings, &snapshot, 1_000, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] += 1_000_000;
             Some(reading)
@@ -388,11 +426,28 @@ mod tests {
     }
 
     #[test]
+    fn an_object_that_no_dump_had_before_has_something_to_say() {
+        let snapshot = snapshot();
+        let mut readings = Readings::default();
+        let unnamed = Snapshot::default();
+        take(&mut readings, &unnamed, 1, read);
+        take(&mut readings, &unnamed, 1, read);
+        take(&mut readings, &snapshot, 1, read);
+        assert!(readings.changed(Some(3)), "its first line");
+        take(&mut readings, &snapshot, 1, read);
+        assert!(!readings.changed(Some(3)));
+        // One that a dump left out is new again.
+        take(&mut readings, &unnamed, 1, read);
+        take(&mut readings, &snapshot, 1, read);
+        assert!(readings.changed(Some(3)));
+    }
+
+    #[test]
     fn a_reading_that_was_refused_in_part_is_none() {
         let snapshot = snapshot();
         let mut readings = Readings::default();
-        take(&mut readings, 1, read);
-        take(&mut readings, 1, |slot| {
+        take(&mut readings, &snapshot, 1, read);
+        take(&mut readings, &snapshot, 1, |slot| {
             let mut reading = read(slot)?;
             reading.counted[0] = 1;
             reading.refused = 1;

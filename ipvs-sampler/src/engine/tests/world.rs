@@ -89,6 +89,9 @@ pub(super) struct World {
     /// Objects whose counters began anew, and which of them no dump has shown since.
     pub(super) reset: Vec<Key>,
     pub(super) reset_since_dump: Vec<Key>,
+    /// Those since the last check: of a zeroing that came after the records of a tick and before its reading,
+    /// the record comes a tick later.
+    reset_lately: Vec<Key>,
     /// What the last dump showed.
     pub(super) at_dump: BTreeMap<Key, [u64; COUNTERS]>,
     /// What was true when all was read last.
@@ -118,6 +121,7 @@ impl World {
             highest: BTreeMap::new(),
             reset: Vec::new(),
             reset_since_dump: Vec::new(),
+            reset_lately: Vec::new(),
             at_dump: BTreeMap::new(),
             at_reading: BTreeMap::new(),
             uncertain: false,
@@ -355,6 +359,7 @@ impl World {
     fn began_anew(&mut self, key: Key) {
         self.reset.push(key);
         self.reset_since_dump.push(key);
+        self.reset_lately.push(key);
     }
 
     fn note(&mut self) {
@@ -370,6 +375,7 @@ impl World {
     pub(super) fn checked(&mut self) {
         self.highest.clear();
         self.reset.clone_from(&self.reset_since_dump);
+        self.reset.append(&mut self.reset_lately);
         self.note();
     }
 

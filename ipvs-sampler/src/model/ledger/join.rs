@@ -2,7 +2,10 @@
 
 use ipvs_sampler_common::Slot;
 
-use super::{Ledger, ServiceAccount, life::Place};
+use super::{
+    Ledger, ServiceAccount,
+    life::{Place, SURE_DUMPS},
+};
 use crate::model::{Destination, Service, Snapshot, Untold};
 
 /// So many dumps in a row have to leave out a destination whose end was not reported before it counts as
@@ -67,9 +70,10 @@ impl Ledger {
         self.carried.clear();
         for life in &mut self.lives {
             life.asked = life.wants_name();
-            untold.deletion |= life.absent >= ABSENT_DUMPS && life.retired.is_none();
-            let never_named = life.place.is_none() && life.absent == 0 && life.retired.is_none();
-            life.nameless.now = never_named && (life.nameless.now || life.asked);
+            let lost = life.place.is_none() && life.retired.is_none();
+            let sure = life.named >= SURE_DUMPS;
+            untold.deletion |= lost && sure && life.absent >= ABSENT_DUMPS;
+            life.nameless.now = lost && !sure && (life.nameless.now || life.asked);
             if let Some(retired) = &mut life.retired {
                 retired.left_out |= life.place.is_none();
             }
@@ -93,8 +97,13 @@ impl Ledger {
                 ..ServiceAccount::default()
             };
             if let Some(same) = former.next_if(|account| account.key == service.key) {
+                let has_ended = |slot: Slot| {
+                    let life = self.lives.get(slot as usize);
+                    life.is_some_and(|life| life.retired.is_some())
+                };
                 let lives_on = match (same.slot, service.slot) {
                     (Some(before), Some(now)) => before == now,
+                    (Some(before), None) if has_ended(before) => false,
                     // When every destination it had was deleted, the service most likely was, too.
                     _ => same.named == 0 || same.ended < same.named,
                 };

@@ -11,7 +11,11 @@ const QUIET_READINGS: u8 = 3;
 /// dump may have taken it for a destination that was being deleted, of which no record will come.
 const NAMELESS_INTERVALS: u8 = 2;
 
-/// One life of a destination in the kernel.
+/// So many dumps have to name a slot before its object is sure to have lived: one that is being deleted while a
+/// dump is made may get a slot once more, of whose end no record will come.
+pub(super) const SURE_DUMPS: u8 = 2;
+
+/// One life of a destination or service in the kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Life {
     /// Last reading of the probe.
@@ -33,6 +37,8 @@ pub(super) struct Life {
     pub(super) retired: Option<Retired>,
     /// Dumps in a row that left it out after others had it; 0 for one that none ever had.
     pub(super) absent: u8,
+    /// Dumps that named it, up to [`SURE_DUMPS`].
+    pub(super) named: u8,
     /// How many of what waits for a name were counted before a zeroing.
     pub(super) stale: u64,
     /// Dumps that had begun when it was zeroed last.
@@ -49,7 +55,7 @@ pub(super) struct Retired {
     pub(super) left_out: bool,
 }
 
-/// A slot that no dump ever named, although it has an object or has counted.
+/// A slot that no dump names, although it has an object or has counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Nameless {
     /// In the last dump.
@@ -87,6 +93,7 @@ impl Life {
     pub(super) fn settle_at(&mut self, place: Place) {
         self.place = Some(place);
         self.absent = 0;
+        self.named = self.named.saturating_add(1).min(SURE_DUMPS);
     }
 
     pub(super) fn zero(&mut self, dumps: u64) {

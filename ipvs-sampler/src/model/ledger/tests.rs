@@ -518,6 +518,8 @@ fn a_deletion_that_nobody_reported_shows_after_ten_dumps() {
     let mut ledger = Ledger::default();
     ledger.restart(4, &mut Snapshot::default());
     ledger.join(&kernel.snapshot(), &[]);
+    // Named twice: one dump may have met it while it was being deleted.
+    ledger.join(&kernel.snapshot(), &[]);
     kernel.destinations.pop();
     let deletion = |ledger: &mut Ledger| ledger.join(&kernel.snapshot(), &[]).deletion;
     let untold: Vec<_> = (0..10).map(|_| deletion(&mut ledger)).collect();
@@ -546,4 +548,26 @@ fn a_counter_that_went_back_unreported_is_noticed_once() {
     ledger.dump_begins();
     kernel.destinations[0].estimated = 0;
     assert!(!ledger.join(&kernel.snapshot(), &[]).zeroing);
+}
+
+#[test]
+fn what_only_one_dump_named_may_have_been_on_its_way_out() {
+    let mut kernel = Kernel::default();
+    kernel.add(80, 0);
+    let mut ledger = Ledger::default();
+    ledger.restart(4, &mut Snapshot::default());
+    ledger.join(&kernel.snapshot(), &[0]);
+    kernel.destinations.clear();
+    for _ in 0..2 {
+        for _ in 0..20 {
+            assert!(!ledger.join(&kernel.snapshot(), &[0]).deletion);
+        }
+        let (free, abandoned) = expire(&mut ledger);
+        assert!(free.is_empty());
+        if !abandoned.is_empty() {
+            assert_eq!(abandoned, [0]);
+            return;
+        }
+    }
+    panic!("its slot is given up");
 }

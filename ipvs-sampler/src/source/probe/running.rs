@@ -173,6 +173,8 @@ impl Probe {
                 self.maps.cells.set(word + 1, 0);
             }
             self.maps.muted.set(slot as usize, 0);
+            // Where two CPUs met an object at the end of its life, its address may have stayed.
+            self.maps.objects.set(slot as usize * OBJECT_WORDS, 0);
             self.pool.free(slot);
         }
     }
