@@ -121,7 +121,7 @@ impl Sampler {
         self.dumps.zeroed |= !changes.zeroed.is_empty();
         self.books.sight.zeroing_reported();
         if changes.zeroed_elsewhere > 0 {
-            self.tick.zeroed.add_unknown();
+            self.tick.zeroed.add_unlearned(&self.known.snapshot);
         }
         self.feed
             .connections(Slots::Of(&changes.zeroed), &mut self.memory.counts);

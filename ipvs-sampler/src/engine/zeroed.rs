@@ -1,6 +1,6 @@
 //! What was zeroed or ended since the tick before: what was published of it is no floor for what comes after.
 
-use crate::model::{Floors, ObjectKey, ServiceKey};
+use crate::model::{Floors, ObjectKey, ServiceKey, Snapshot};
 
 /// See the module. Reused.
 #[derive(Debug, Default)]
@@ -8,8 +8,6 @@ pub(super) struct Zeroed {
     /// In whole, as the kernel does it.
     services: Vec<ServiceKey>,
     ended: Vec<ObjectKey>,
-    /// Anything else may have been zeroed, too.
-    others: bool,
 }
 
 impl Zeroed {
@@ -26,16 +24,18 @@ impl Zeroed {
         }
     }
 
-    /// Nobody knows what was zeroed.
-    pub(super) fn add_unknown(&mut self) {
-        self.others = true;
+    /// Something was zeroed that has no slot: it may be whatever the probe has yet to learn of a snapshot.
+    pub(super) fn add_unlearned(&mut self, snapshot: &Snapshot) {
+        for (service, destinations) in snapshot.iter() {
+            let learned = service.slot.is_some() && destinations.iter().all(|it| it.slot.is_some());
+            if !learned {
+                self.add_service(service.key);
+            }
+        }
     }
 
     /// Takes away the floors of all that.
     pub(super) fn reach(&mut self, floors: &mut Floors) {
-        if self.others {
-            return floors.clear();
-        }
         self.services.sort_unstable();
         self.services.dedup();
         self.ended.sort_unstable();
@@ -45,6 +45,5 @@ impl Zeroed {
     pub(super) fn clear(&mut self) {
         self.services.clear();
         self.ended.clear();
-        self.others = false;
     }
 }

@@ -6,7 +6,7 @@ mod world;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use ipvs_sampler_common::COUNTERS;
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::{Choices, Due, ProbeUse, Row, RowOf, Sampler};
 use crate::{
@@ -214,7 +214,8 @@ impl Run {
         let totals = report.totals;
         prop_assert_eq!(totals.held, 0);
         prop_assert_eq!(totals.ahead, 0);
-        if world.probes_started == 1 {
+        // A probe that goes takes along what was counted since it was last read.
+        if world.probes_started == 1 && world.chances.sources == 0 {
             let seen = report.events.tally.counted;
             prop_assert_eq!(totals.published + totals.unmatched, seen);
             prop_assert_eq!(report.events.missed, 0);
@@ -256,8 +257,22 @@ fn chances() -> impl Strategy<Value = Chances> {
         })
 }
 
+/// The same cases each time, so that what makes it fail is the change at hand. More of them, and others:
+/// `PROPTEST_CASES=1000 PROPTEST_RNG_SEED=1`.
+fn config() -> ProptestConfig {
+    let set = |variable| std::env::var_os(variable).is_some();
+    let mut config = ProptestConfig::default();
+    if !set("PROPTEST_CASES") {
+        config.cases = 32;
+    }
+    if !set("PROPTEST_RNG_SEED") {
+        config.rng_seed = RngSeed::Fixed(7);
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     /// Never above the truth, never back without a reset, read live it is the truth, the sums reconcile, and
     /// once all is quiet everything is exact and every slot is free that has no object.
