@@ -152,7 +152,7 @@ impl Sampler {
         self.tick.departed = departed;
     }
 
-    /// Decides what is asked for of the snapshot, and tells the probe what nobody asks for.
+    /// Applies the filter to the snapshot, and tells the probe what it hides.
     pub(super) fn select(&mut self) {
         self.known.selection.apply(&self.known.snapshot);
         if self.ladder.running().is_none() {

@@ -351,7 +351,7 @@ impl Ladder {
         other
     }
 
-    /// IPVS was loaded anew, and is there: nothing that ran before runs.
+    /// IPVS was reloaded: whatever ran before is gone.
     pub(super) fn begin_again(&mut self) {
         self.mode = Mode::Waiting(NOT_LOADED);
     }

@@ -1,4 +1,4 @@
-//! Which slots the probe need not tell of, because nobody asks for their objects.
+//! Which slots the probe can skip, because the filter hides their objects.
 
 use ipvs_sampler_common::Slot;
 

@@ -138,8 +138,7 @@ impl Run {
                 now[index] > highest[index]
                     && (of_now || now[index] > dumped[index].max(before[index]))
             });
-            // Netlink alone cannot tell an object that was created anew from one that its estimator has yet to
-            // reach.
+            // With netlink alone, a recreated object looks like one that the estimator has not reached yet.
             let blind = matches!(self.sampler.ladder.mode(), Mode::Netlink(_));
             if above && !blind && !reset.contains(&key) {
                 wrong.push(format!("{key:?}: {now:?} is above {highest:?}, {dumped:?}"));
