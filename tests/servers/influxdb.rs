@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use ipvs_sampler::sink::{Counts, Sinks};
+use ipvs_sampler::sink::{LineCounts, Sinks};
 use serde_json::Value;
 
 use support::rows::{self, Point, Typed};
@@ -135,7 +135,7 @@ fn every_point_arrives_with_every_type_compressed_or_not() {
 }
 
 /// Sends lines to a database with this name; what became of them.
-fn send(server: &Server, database: &str, lines: &str) -> Counts {
+fn send(server: &Server, database: &str, lines: &str) -> LineCounts {
     let target = format!("influx+http://127.0.0.1:{}/?db={database}", server.port);
     let sinks = Sinks::open(&[target.parse().expect("an output")], usize::MAX).expect("opening");
     sinks.push(&mut lines.as_bytes().to_vec());

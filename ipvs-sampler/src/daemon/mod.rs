@@ -1,6 +1,6 @@
 //! `run`: when ticks are due, and what else happens between them.
 
-mod requests;
+mod execd;
 mod schedule;
 mod supervisor;
 mod timer;
@@ -19,13 +19,13 @@ use crate::{
     settings::{Problem, Sources, Values},
     settings::{choices, field_set, further_tags, prefix, tag_style},
     sink::{Sinks, Target},
-    source::{Director, chosen_namespaces, conditions, namespace::Namespace},
+    source::{Director, chosen_namespaces, conditions, kernel, namespace::Namespace},
     system::clock::Moment,
     system::failure::{Failure, Refused},
     system::privileges::{self, Keep, User},
 };
 
-use requests::{Request, Requests};
+use execd::{ExecdInput, ExecdSignal};
 use schedule::Schedule;
 use supervisor::Supervisor;
 use timer::{Timer, Wake};
@@ -93,7 +93,7 @@ impl Signals {
 struct Events {
     signals: Signals,
     timer: Timer,
-    requests: Option<Requests>,
+    execd: Option<ExecdInput>,
     end: Pin<Box<dyn Future<Output = ()>>>,
 }
 
@@ -208,10 +208,10 @@ impl Daemon {
                 () = &mut events.end => return Ok(Event::End),
                 () = self.sinks.failed() => return Ok(Event::Failed),
                 () = self.supervisor.sign_due() => self.supervisor.alive(Moment::now()),
-                request = Requests::next(&events.requests) => {
-                    return Ok(match request {
-                        Request::Sample => Event::Sample,
-                        Request::End => Event::End,
+                signal = ExecdInput::next(&events.execd) => {
+                    return Ok(match signal {
+                        ExecdSignal::Sample => Event::Sample,
+                        ExecdSignal::End => Event::End,
                     });
                 }
                 woken = events.timer.wait(*deadline, self.schedule.furthest()) => {
@@ -363,7 +363,7 @@ impl Watched {
 }
 
 fn lines(options: &Settings, label: Option<&str>) -> Lines {
-    let style = tag_style(&options.reloadable.tags, further_tags(options), label);
+    let style = tag_style(&options.reloadable.tags, tags(options), label);
     Lines::new(style, field_set(options))
 }
 
@@ -376,20 +376,25 @@ impl Events {
         Ok(Self {
             signals,
             timer: Timer::new()?,
-            requests: options
+            execd: options
                 .fixed
                 .telegraf_execd
-                .map(Requests::listen)
+                .map(ExecdInput::listen)
                 .transpose()?,
             end,
         })
     }
 }
 
+/// The tags that every line has.
+fn tags(options: &Settings) -> Vec<(String, String)> {
+    further_tags(options, kernel::host_name)
+}
+
 fn encoder(options: &Settings) -> Influx {
     Influx {
         style: TagStyle {
-            further: further_tags(options),
+            further: tags(options),
             ..TagStyle::default()
         },
     }
@@ -397,7 +402,7 @@ fn encoder(options: &Settings) -> Influx {
 
 fn page(options: &Settings) -> Prometheus {
     let names = options.reloadable.prometheus_compat;
-    Prometheus::new(names, field_set(options), &further_tags(options))
+    Prometheus::new(names, field_set(options), &tags(options))
 }
 
 /// Time between ticks for what was scheduled to; `None` when nothing can tell.

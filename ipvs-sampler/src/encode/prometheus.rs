@@ -20,7 +20,7 @@ use crate::{
         },
         sampler::{self, SamplerRow},
     },
-    sink::{PageFormat, Report},
+    sink::{OutputReport, PageFormat},
 };
 
 /// Whose names the metrics of IPVS have.
@@ -111,7 +111,7 @@ impl Prometheus {
                 about_sampler,
                 Some(Column::new(own, mode, mode_help, MetricKind::Info)),
             ),
-            outputs: fields_of(&Report::MEASUREMENT, set),
+            outputs: fields_of(&OutputReport::MEASUREMENT, set),
             build: Column::new(own, build, build_help, MetricKind::Info),
         }
     }
@@ -274,10 +274,10 @@ impl Prometheus {
     }
 
     /// Adds how an output is doing.
-    pub fn output(&mut self, report: &Report<'_>) {
+    pub fn output(&mut self, report: &OutputReport<'_>) {
         add(
             &mut self.outputs,
-            &Report::MEASUREMENT,
+            &OutputReport::MEASUREMENT,
             report,
             &TagStyle::default(),
             ("", TagValue::Absent),

@@ -2,7 +2,7 @@
 
 use super::{
     choices::ProbeUse,
-    ladder::{FEW_SLOTS, Facts, NOT_LOADED, Refused, Running, Start},
+    ladder::{FEW_SLOTS, Facts, Fallback, NOT_LOADED, Running, Start},
     looks,
     sampler::Sampler,
 };
@@ -198,14 +198,14 @@ impl Sampler {
             .ladder
             .refused(unavailable.reason, why, &self.choices, facts)
         {
-            Refused::Wait => self.wait(NOT_LOADED),
-            Refused::KeepSmaller { new: true } => log::warn!(
+            Fallback::Wait => self.wait(NOT_LOADED),
+            Fallback::KeepSmaller { new: true } => log::warn!(
                 "{}cannot start a larger probe, keeping the one that runs: {unavailable}",
                 self.prefix
             ),
-            Refused::Keep | Refused::KeepSmaller { new: false } => {}
-            Refused::Soon | Refused::Netlink => self.fall_to_netlink(unavailable),
-            Refused::End => return Err(unavailable.clone().into()),
+            Fallback::Keep | Fallback::KeepSmaller { new: false } => {}
+            Fallback::Soon | Fallback::Netlink => self.fall_to_netlink(unavailable),
+            Fallback::End => return Err(unavailable.clone().into()),
         }
         Ok(())
     }

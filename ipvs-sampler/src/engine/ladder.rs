@@ -71,7 +71,7 @@ pub(super) struct Facts {
 
 /// What becomes of a probe that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum Fallback {
     /// IPVS is gone: there is nothing to sample.
     Wait,
     /// The one that runs goes on.
@@ -295,25 +295,25 @@ impl Ladder {
         why: Start,
         choices: &Choices,
         facts: &Facts,
-    ) -> Refused {
+    ) -> Fallback {
         let runs = self.running.is_some();
         match (reason, why) {
             // Unloaded between the dump and now.
-            (Reason::NoIpvs, _) => Refused::Wait,
-            (_, Start::Better) if runs => Refused::Keep,
+            (Reason::NoIpvs, _) => Fallback::Wait,
+            (_, Start::Better) if runs => Fallback::Keep,
             (_, Start::Larger) if runs => {
                 let new = !std::mem::replace(&mut self.room_refused, true);
                 self.retry.patience.failed(facts.now);
-                Refused::KeepSmaller { new }
+                Fallback::KeepSmaller { new }
             }
             // A probe ran here before. In a module that is being unloaded or loaded, functions come and go.
             (Reason::NoFunction | Reason::KernelError, _) if self.retry.tries_left > 0 => {
                 self.retry.tries_left -= 1;
                 self.retry.soon = true;
-                Refused::Soon
+                Fallback::Soon
             }
-            _ if choices.probe == ProbeUse::Required => Refused::End,
-            _ => Refused::Netlink,
+            _ if choices.probe == ProbeUse::Required => Fallback::End,
+            _ => Fallback::Netlink,
         }
     }
 

@@ -152,12 +152,12 @@ pub fn check_complete(
 /// offset shows in many at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DumpCheck {
-    counters: [Field; COUNTERS],
-    state: [Field; STATE.len()],
+    counters: [Member; COUNTERS],
+    state: [Member; STATE.len()],
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Field {
+struct Member {
     /// Objects of which one side at least is not 0.
     compared: u32,
     /// Of them, how many differ.
@@ -237,7 +237,7 @@ impl DumpCheck {
     }
 }
 
-impl Field {
+impl Member {
     fn add(&mut self, pair: (u64, u64)) {
         if pair == (0, 0) {
             return;

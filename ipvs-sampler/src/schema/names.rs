@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::{DestinationRow, Measurement, ServiceRow, sampler::SamplerRow};
-use crate::sink::Report;
+use crate::sink::OutputReport;
 
 /// What has a name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ fn all() -> impl Iterator<Item = (&'static str, Owner)> {
     of_table(ServiceRow::MEASUREMENT)
         .chain(of_table(DestinationRow::MEASUREMENT))
         .chain(of_table(SamplerRow::MEASUREMENT))
-        .chain(of_table(Report::MEASUREMENT))
+        .chain(of_table(OutputReport::MEASUREMENT))
 }
 
 fn of_table<Row: 'static>(

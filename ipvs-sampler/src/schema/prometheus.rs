@@ -133,7 +133,7 @@ mod tests {
         schema::{
             DestinationRow, FieldSet, Kind, Measurement, ServiceRow, Unit, sampler::SamplerRow,
         },
-        sink::Report,
+        sink::OutputReport,
     };
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         check(&ServiceRow::MEASUREMENT);
         check(&DestinationRow::MEASUREMENT);
         check(&SamplerRow::MEASUREMENT);
-        check(&Report::MEASUREMENT);
+        check(&OutputReport::MEASUREMENT);
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
             names(&ServiceRow::MEASUREMENT),
             names(&DestinationRow::MEASUREMENT),
             names(&SamplerRow::MEASUREMENT),
-            names(&Report::MEASUREMENT),
+            names(&OutputReport::MEASUREMENT),
         ] {
             let mut sorted: Vec<_> = names.iter().map(|(name, _)| *name).collect();
             sorted.sort_unstable();

@@ -39,8 +39,10 @@ pub const OUTPUT_FIELDS: usize = 11;
 
 /// The fields about one output, sorted by name. Counts are since the start.
 #[must_use]
-pub fn output_fields(report: &sink::Report<'_>) -> [(&'static str, Value<'static>); OUTPUT_FIELDS] {
-    sink::Report::FIELDS.map(|field| (field.name, (field.value)(report)))
+pub fn output_fields(
+    report: &sink::OutputReport<'_>,
+) -> [(&'static str, Value<'static>); OUTPUT_FIELDS] {
+    sink::OutputReport::FIELDS.map(|field| (field.name, (field.value)(report)))
 }
 
 #[cfg(test)]

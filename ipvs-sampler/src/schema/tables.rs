@@ -54,7 +54,7 @@ fn fwmark(key: &ServiceKey) -> TagValue<'static> {
 mod tests {
     use crate::{
         schema::{DestinationRow, Measurement, ServiceRow, sampler::SamplerRow},
-        sink::Report,
+        sink::OutputReport,
     };
 
     #[test]
@@ -68,6 +68,6 @@ mod tests {
         check(&ServiceRow::MEASUREMENT);
         check(&DestinationRow::MEASUREMENT);
         check(&SamplerRow::MEASUREMENT);
-        check(&Report::MEASUREMENT);
+        check(&OutputReport::MEASUREMENT);
     }
 }

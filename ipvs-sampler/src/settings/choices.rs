@@ -67,28 +67,18 @@ pub(crate) fn field_set(options: &Settings) -> FieldSet {
     options.fixed.fields
 }
 
-/// Those given, and the host's name where nobody else would add it.
-pub(crate) fn further_tags(options: &Settings) -> Vec<(String, String)> {
-    let mut tags = options.reloadable.tag.clone();
-    let host = match &options.reloadable.host {
+/// The tags given, and the host's name where no reader adds it. `host_name` is asked only then.
+pub(crate) fn further_tags(
+    options: &Settings,
+    host_name: impl FnOnce() -> Option<String>,
+) -> Vec<(String, String)> {
+    let Settings { reloadable, .. } = options;
+    let mut tags = reloadable.tag.clone();
+    let host = match &reloadable.host {
         Host::Name(name) => Some(name.clone()),
         Host::Off => None,
-        Host::Auto
-            if options
-                .reloadable
-                .output
-                .iter()
-                .any(Target::is_standard_output) =>
-        {
-            None
-        }
-        Host::Auto | Host::On => {
-            let name = rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned();
-            (!name.is_empty()).then_some(name)
-        }
+        Host::Auto if reloadable.output.iter().any(Target::is_standard_output) => None,
+        Host::Auto | Host::On => host_name(),
     };
     if !tags.iter().any(|(name, _)| name == HOST_TAG) {
         tags.extend(host.map(|name| (HOST_TAG.to_owned(), name)));

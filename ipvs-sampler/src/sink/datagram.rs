@@ -16,7 +16,7 @@ use rustix::{
 use super::{
     lines::{half, lines, next_piece},
     link::{End, Link, Way},
-    name::Name,
+    name::HostName,
     output::Output,
     queue::Queue,
     trouble::Trouble,
@@ -39,14 +39,14 @@ pub(super) enum DatagramPeer {
     Unix(PathBuf),
 }
 
-enum Socket {
+enum DatagramSocket {
     Udp(UdpSocket),
     Unix(UnixDatagram),
 }
 
 pub(super) struct Datagrams {
     peer: DatagramPeer,
-    link: Link<Socket>,
+    link: Link<DatagramSocket>,
     /// Most bytes of several lines in one datagram, as far as is known.
     most_bytes: usize,
     trouble: Trouble,
@@ -55,7 +55,7 @@ pub(super) struct Datagrams {
 impl Datagrams {
     pub(super) fn new(peer: DatagramPeer) -> Self {
         let (way, most_bytes) = match &peer {
-            DatagramPeer::Udp(address) => (Way::Name(Name::new(address)), UDP_BYTES),
+            DatagramPeer::Udp(address) => (Way::Name(HostName::new(address)), UDP_BYTES),
             DatagramPeer::Unix(path) => (Way::Path(path.clone()), UNIX_BYTES),
         };
         Self {
@@ -101,9 +101,9 @@ impl Datagrams {
     }
 
     fn try_to_send(&mut self, datagram: &[u8], queue: &Queue) -> io::Result<()> {
-        let sent = match self.link.get(queue, Socket::make)? {
-            Socket::Udp(socket) => socket.send(datagram),
-            Socket::Unix(socket) => socket.send(datagram),
+        let sent = match self.link.get(queue, DatagramSocket::make)? {
+            DatagramSocket::Udp(socket) => socket.send(datagram),
+            DatagramSocket::Unix(socket) => socket.send(datagram),
         };
         sent.map(drop)
     }
@@ -154,7 +154,7 @@ fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error())
 }
 
-impl Socket {
+impl DatagramSocket {
     fn make(end: End<'_>) -> io::Result<Self> {
         match end {
             End::Address(address) => {
@@ -247,7 +247,7 @@ mod tests {
         datagrams.write(b"first\n", &Queue::alone()).unwrap();
         receiver.recv(&mut [0; 100]).unwrap();
         std::fs::remove_file(path).unwrap();
-        let Some(super::Socket::Unix(socket)) = datagrams.link.open() else {
+        let Some(super::DatagramSocket::Unix(socket)) = datagrams.link.open() else {
             panic!("no socket");
         };
         set_socket_send_buffer_size(socket, 1).unwrap();

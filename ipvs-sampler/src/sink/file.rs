@@ -71,7 +71,7 @@ impl std::fmt::Display for FilePlace {
 }
 
 pub(super) struct File {
-    room: Room,
+    room: Rotator,
     /// With the last frame.
     compressor: Option<(Compressor<'static>, Vec<u8>)>,
     /// `None` after it could not be opened anew.
@@ -80,7 +80,7 @@ pub(super) struct File {
 }
 
 /// Makes room for a file.
-struct Room {
+struct Rotator {
     path: PathBuf,
     rotation: Rotation,
     /// Why there is none, as it was said.
@@ -109,7 +109,7 @@ impl File {
         let mut opened = Self {
             file: Some(file),
             compressor: place.zstd.then(compressor).transpose()?,
-            room: Room {
+            room: Rotator {
                 path,
                 rotation: place.rotation,
                 trouble: None,
@@ -169,7 +169,7 @@ impl File {
     }
 }
 
-impl Room {
+impl Rotator {
     /// Moves the file away, and says what comes of it.
     fn make(&mut self) {
         let (path, keep) = (self.path.display(), self.rotation.keep());

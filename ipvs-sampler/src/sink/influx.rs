@@ -21,11 +21,11 @@ use ureq::{
 
 use super::{
     lines::{half, lines},
-    name::Name,
+    name::HostName,
     output::{Gather, Output},
     queue::Queue,
     retry::{Verdict, pause, verdict},
-    trouble::{Cause, Trouble},
+    trouble::{Obstacle, Trouble},
 };
 use answer::{Body, Fate};
 use client::Client;
@@ -182,7 +182,10 @@ impl InfluxServer {
             .user_agent(concat!("ipvs-sampler/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECTING))
             .timeout_global(Some(REQUEST));
-        Ok(Client::new(config.build(), Name::new(&self.host_and_port)))
+        Ok(Client::new(
+            config.build(),
+            HostName::new(&self.host_and_port),
+        ))
     }
 
     fn authorization(&self) -> io::Result<Option<String>> {
@@ -230,7 +233,7 @@ impl std::fmt::Display for InfluxServer {
 }
 
 /// The writer to a [`InfluxServer`].
-pub(super) struct Influx {
+pub(super) struct InfluxWriter {
     server: InfluxServer,
     client: Client,
     authorization: Option<String>,
@@ -246,11 +249,11 @@ struct Reply {
     verdict: Verdict,
     status: u16,
     body: Body,
-    cause: Cause,
+    cause: Obstacle,
     retry_after: Option<String>,
 }
 
-impl Influx {
+impl InfluxWriter {
     pub(super) fn open(server: InfluxServer) -> io::Result<Self> {
         Ok(Self {
             client: server.client()?,
@@ -318,7 +321,7 @@ impl Influx {
     }
 
     /// Counts the lines of a request that was refused, in part or as a whole.
-    fn book(&mut self, fate: Fate, cause: Cause, batch: &[u8], queue: &Queue) {
+    fn book(&mut self, fate: Fate, cause: Obstacle, batch: &[u8], queue: &Queue) {
         let Fate {
             rejected,
             uncertain,
@@ -383,7 +386,7 @@ impl Influx {
     }
 }
 
-impl Output for Influx {
+impl Output for InfluxWriter {
     fn write(&mut self, batch: &[u8], queue: &Queue) -> io::Result<()> {
         self.send(batch, queue);
         Ok(())

@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{name::Name, queue::Queue};
+use super::{name::HostName, queue::Queue};
 
 /// Where connections lead.
 pub(super) enum Way {
-    Name(Name),
+    Name(HostName),
     Path(PathBuf),
 }
 

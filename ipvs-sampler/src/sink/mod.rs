@@ -32,7 +32,7 @@ use output::{Gather, Output};
 pub use page::{PageFormat, Pages, Wanted};
 use pulse::Pulse;
 use queue::Queue;
-pub use queue::{Counts, Deleted, Requests};
+pub use queue::{Deleted, LineCounts, RequestCounts};
 pub use size::bytes;
 use target::Opened;
 pub use target::Target;
@@ -64,11 +64,11 @@ struct Sink {
 
 /// How an output is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report<'a> {
+pub struct OutputReport<'a> {
     /// Which output.
     pub label: &'a str,
     /// What became of its lines.
-    pub counts: Counts,
+    pub counts: LineCounts,
     /// Bytes that wait for it.
     pub waiting: usize,
 }
@@ -169,16 +169,16 @@ impl Sinks {
     }
 
     /// How each is doing.
-    pub fn reports(&self) -> impl Iterator<Item = Report<'_>> {
+    pub fn reports(&self) -> impl Iterator<Item = OutputReport<'_>> {
         let sinks = self.sinks.iter().map(|sink| {
             let (counts, waiting) = sink.queue.counts();
-            Report {
+            OutputReport {
                 label: &sink.label,
                 counts,
                 waiting,
             }
         });
-        let servers = self.servers.iter().map(|(label, server)| Report {
+        let servers = self.servers.iter().map(|(label, server)| OutputReport {
             label,
             counts: server.counts(),
             waiting: 0,

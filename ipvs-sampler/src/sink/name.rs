@@ -29,7 +29,7 @@ pub(super) type Resolve = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send
 type Answer = io::Result<Vec<SocketAddr>>;
 
 /// Host and port of the other side.
-pub(super) struct Name {
+pub(super) struct HostName {
     host_and_port: String,
     resolve: Resolve,
     /// The last answer, and behind it what only answers before it had; empty before the first one.
@@ -45,7 +45,7 @@ pub(super) struct Name {
     failing: bool,
 }
 
-impl Name {
+impl HostName {
     /// A name that the C library looks up.
     pub(super) fn new(host_and_port: &str) -> Self {
         Self::with_resolver(host_and_port, Arc::new(look_up))
@@ -146,7 +146,7 @@ impl Name {
     }
 }
 
-impl Name {
+impl HostName {
     /// Takes over an answer; whether an address is left.
     fn replace(&mut self, answer: Vec<SocketAddr>) -> bool {
         let known = std::mem::take(&mut self.addresses);
@@ -199,7 +199,7 @@ pub(super) mod tests {
         time::Instant,
     };
 
-    use super::{Answer, EVERY, Name};
+    use super::{Answer, EVERY, HostName};
 
     /// A resolver whose answer can be changed. `None` fails.
     #[derive(Clone, Default)]
@@ -210,18 +210,18 @@ pub(super) mod tests {
             *self.0.lock().unwrap() = address;
         }
 
-        pub(in super::super) fn name(&self) -> Name {
+        pub(in super::super) fn name(&self) -> HostName {
             let played = self.clone();
             let resolve = move |_: &str| -> Answer {
                 let address = *played.0.lock().unwrap();
                 Ok(vec![address.ok_or_else(|| io::Error::other("no answer"))?])
             };
-            Name::with_resolver("there:1", Arc::new(resolve))
+            HostName::with_resolver("there:1", Arc::new(resolve))
         }
     }
 
     /// Follows it until the lookup that was asked for has ended; whether it moved.
-    fn followed(name: &mut Name) -> bool {
+    fn followed(name: &mut HostName) -> bool {
         name.look_again();
         name.follow(&"output");
         loop {
@@ -284,7 +284,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_address_is_not_looked_up() {
-        let mut name = Name::new("192.0.2.1:1");
+        let mut name = HostName::new("192.0.2.1:1");
         name.addresses().unwrap();
         name.look_again();
         name.follow(&"output");
@@ -294,7 +294,7 @@ pub(super) mod tests {
     #[test]
     fn an_address_is_left_when_it_stays_away() {
         let address = |last: u8| SocketAddr::from(([127, 0, 0, last], 1));
-        let mut name = Name::with_resolver("there:1", Arc::new(|_: &str| Ok(Vec::new())));
+        let mut name = HostName::with_resolver("there:1", Arc::new(|_: &str| Ok(Vec::new())));
         assert!(!name.replace(vec![address(1), address(2)]));
         // In turns, some of many.
         for answer in [[2, 3], [1, 3], [2, 3], [1, 2]] {

@@ -23,7 +23,7 @@ use connection::Connection;
 use request::Refusal;
 use shared::{LIMITS, Limits, Shared};
 
-use super::{Counts, Requests, page::Pages, pulse::Pulse};
+use super::{LineCounts, RequestCounts, page::Pages, pulse::Pulse};
 
 /// How long to wait when no connection can be accepted, for instance for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -65,9 +65,9 @@ impl Server {
             pages,
             pulse,
             limits,
-            counts: Mutex::new(Counts {
-                requests: Some(Requests::default()),
-                ..Counts::default()
+            counts: Mutex::new(LineCounts {
+                requests: Some(RequestCounts::default()),
+                ..LineCounts::default()
             }),
             connections: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
@@ -85,9 +85,9 @@ impl Server {
     }
 
     /// What became of the samples that were asked for.
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> LineCounts {
         let counts = *self.shared.counts();
-        Counts {
+        LineCounts {
             queued: counts.written + counts.dropped,
             ..counts
         }
@@ -119,7 +119,7 @@ impl Drop for Server {
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut refused = Refused::default();
+    let mut refused = Lingering::default();
     while !shared.closed.load(Ordering::Relaxed) {
         let Ok((stream, _)) = listener.accept() else {
             if !shared.closed.load(Ordering::Relaxed) {
@@ -156,9 +156,9 @@ impl Drop for Seat {
 /// Connections that were one too many. They are not read from, and closing one with something unread
 /// would reset it before the answer is read: so the last few stay open for a while.
 #[derive(Default)]
-struct Refused(VecDeque<TcpStream>);
+struct Lingering(VecDeque<TcpStream>);
 
-impl Refused {
+impl Lingering {
     const MOST: usize = 16;
 
     fn add(&mut self, mut stream: TcpStream) {

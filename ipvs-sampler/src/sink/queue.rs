@@ -34,7 +34,7 @@ struct State {
     allowed: usize,
     /// A finished batch's memory, for the next one.
     spare: Vec<u8>,
-    counts: Counts,
+    counts: LineCounts,
     /// Lines dropped since the queue was full, until it is empty again.
     overflow: u64,
     reopen: bool,
@@ -52,7 +52,7 @@ struct Batch {
 
 /// What became of an output's lines since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct LineCounts {
     /// Lines handed over. Those that are not [settled](Self::settled) wait.
     pub queued: u64,
     /// Lines that the other side, or the system for it, has taken.
@@ -66,17 +66,17 @@ pub struct Counts {
     /// Times that something was tried again: a connection made again, a request repeated.
     pub retries: u64,
     /// Of an output that others come to.
-    pub requests: Option<Requests>,
+    pub requests: Option<RequestCounts>,
     /// What an output that rotates files has deleted.
     pub deleted: Option<Deleted>,
 }
 
-/// Requests that got no page, of an output that takes them.
+/// RequestCounts that got no page, of an output that takes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Requests {
+pub struct RequestCounts {
     /// Connections and requests refused.
     pub refused: u64,
-    /// Requests whose client left before it had the whole page.
+    /// RequestCounts whose client left before it had the whole page.
     pub abandoned: u64,
 }
 
@@ -89,7 +89,7 @@ pub struct Deleted {
     pub bytes: u64,
 }
 
-impl Counts {
+impl LineCounts {
     /// Lines whose fate is decided.
     #[must_use]
     pub fn settled(&self) -> u64 {
@@ -138,7 +138,7 @@ impl Queue {
     }
 
     /// What became of the lines so far, and how many bytes wait.
-    pub(super) fn counts(&self) -> (Counts, usize) {
+    pub(super) fn counts(&self) -> (LineCounts, usize) {
         let state = self.lock();
         (state.counts, state.bytes)
     }

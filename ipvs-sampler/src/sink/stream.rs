@@ -13,7 +13,7 @@ use rustix::net::{RecvFlags, recv};
 use super::{
     lines::lines,
     link::{End, Link, Way},
-    name::Name,
+    name::HostName,
     output::Output,
     queue::Queue,
     trouble::Trouble,
@@ -47,7 +47,7 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(peer: StreamPeer) -> Self {
         let way = match &peer {
-            StreamPeer::Tcp(address) => Way::Name(Name::new(address)),
+            StreamPeer::Tcp(address) => Way::Name(HostName::new(address)),
             StreamPeer::Unix(path) => Way::Path(path.clone()),
         };
         Self {

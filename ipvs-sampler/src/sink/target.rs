@@ -5,7 +5,7 @@ use std::{io, str::FromStr, sync::Arc};
 use super::{
     datagram::{self, Datagrams},
     file::{self, File},
-    influx::{Influx, InfluxServer},
+    influx::{InfluxServer, InfluxWriter},
     output::Output,
     page::Pages,
     prometheus,
@@ -85,7 +85,7 @@ impl Target {
     /// Which file cannot be read or does not have what it should.
     pub fn check(&self) -> io::Result<()> {
         match &self.0 {
-            TargetKind::Influx(server) => Influx::open(server.clone()).map(drop),
+            TargetKind::Influx(server) => InfluxWriter::open(server.clone()).map(drop),
             _ => Ok(()),
         }
     }
@@ -102,7 +102,7 @@ impl Target {
             TargetKind::File(place) => Box::new(File::open(place.clone())?),
             TargetKind::Stream(peer) => Box::new(Stream::new(peer.clone())),
             TargetKind::Datagrams(peer) => Box::new(Datagrams::new(peer.clone())),
-            TargetKind::Influx(server) => Box::new(Influx::open(server.clone())?),
+            TargetKind::Influx(server) => Box::new(InfluxWriter::open(server.clone())?),
             TargetKind::Prometheus(Listener { address, .. }) => {
                 let (pages, pulse) = (Arc::clone(pages), Arc::clone(pulse));
                 let server = prometheus::Server::open(address, pages, pulse)?;

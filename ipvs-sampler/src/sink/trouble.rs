@@ -12,14 +12,14 @@ const MOST_KINDS: usize = 8;
 
 /// Why lines are not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cause {
+pub(super) struct Obstacle {
     /// In words for a person.
     pub(super) words: String,
     /// What makes it another cause. It may leave out what differs each time.
     pub(super) kind: String,
 }
 
-impl From<String> for Cause {
+impl From<String> for Obstacle {
     fn from(words: String) -> Self {
         Self {
             kind: words.clone(),
@@ -45,8 +45,8 @@ struct Losing {
 
 impl Trouble {
     /// Lines wait for this to end.
-    pub(super) fn waits(&mut self, output: &impl Display, cause: impl Into<Cause>) {
-        let Cause { words, kind } = cause.into();
+    pub(super) fn waits(&mut self, output: &impl Display, cause: impl Into<Obstacle>) {
+        let Obstacle { words, kind } = cause.into();
         if !self.waiting.contains(&kind) && self.waiting.len() < MOST_KINDS {
             log::warn!("{output}: {words}; trying again");
             self.waiting.push(kind);
@@ -59,11 +59,11 @@ impl Trouble {
         output: &impl Display,
         lines: u64,
         how: &'static str,
-        cause: impl Into<Cause>,
+        cause: impl Into<Obstacle>,
     ) {
         // Whatever it waited for has come to an end, if not to a good one.
         self.waiting.clear();
-        let Cause { words, kind } = cause.into();
+        let Obstacle { words, kind } = cause.into();
         let kind = format!("{how}: {kind}");
         if let Some(losing) = self.losing.iter_mut().find(|losing| losing.kind == kind) {
             losing.lines += lines;

@@ -113,6 +113,14 @@ pub fn has_ipvs() -> bool {
     fs::exists("/proc/thread-self/net/ip_vs").unwrap_or(false)
 }
 
+/// The host's name, as uname(2) has it; `None` when it has none.
+#[must_use]
+pub fn host_name() -> Option<String> {
+    let uname = rustix::system::uname();
+    let name = uname.nodename().to_string_lossy();
+    (!name.is_empty()).then(|| name.into_owned())
+}
+
 /// Reads what IPVS itself has counted in this thread's network namespace since the module was
 /// loaded: live, never zeroed, the sum over CPUs of each counter, deleted services included
 /// (`ip_vs_stats_percpu_show`). `buffer` is reused.

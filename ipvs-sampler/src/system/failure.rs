@@ -45,14 +45,14 @@ impl Exit {
 }
 
 /// What stands behind a failure: an error with causes of its own, or just words.
-pub type Cause = Box<dyn Error + Send + Sync>;
+pub type BoxedError = Box<dyn Error + Send + Sync>;
 
 /// Why the program ends.
 #[derive(Debug, Error)]
 pub enum Failure {
     /// IPVS, the probe that was required, or what the system has to give is not to be had.
     #[error(transparent)]
-    Unavailable(Cause),
+    Unavailable(BoxedError),
     /// This program is wrong.
     #[error("{0}; this is a bug, please report it")]
     Bug(String),
@@ -69,7 +69,7 @@ pub enum Failure {
     StartAgain(String),
     /// Privileges are missing.
     #[error(transparent)]
-    NotPermitted(Cause),
+    NotPermitted(BoxedError),
     /// The configuration is wrong.
     #[error("{0}")]
     Configuration(String),
@@ -85,7 +85,7 @@ pub struct Refused {
 
 impl Refused {
     /// With what could not be done.
-    pub fn to(what: &'static str) -> impl Fn(io::Error) -> Cause {
+    pub fn to(what: &'static str) -> impl Fn(io::Error) -> BoxedError {
         move |source| Self { what, source }.into()
     }
 }

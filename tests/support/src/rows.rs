@@ -135,17 +135,17 @@ pub fn with_report<T>(work: impl FnOnce(&Health, &Report<'_>) -> T) -> T {
 }
 
 /// How an output is doing.
-pub fn output() -> sink::Report<'static> {
-    sink::Report {
+pub fn output() -> sink::OutputReport<'static> {
+    sink::OutputReport {
         label: "influx+http://127.0.0.1:8086/?db=lb&gzip=off",
-        counts: sink::Counts {
+        counts: sink::LineCounts {
             queued: 28,
             written: 5,
             dropped: 6,
             rejected: 7,
             uncertain: 11,
             retries: 8,
-            requests: Some(sink::Requests {
+            requests: Some(sink::RequestCounts {
                 refused: 9,
                 abandoned: 12,
             }),

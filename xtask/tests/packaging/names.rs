@@ -29,7 +29,7 @@ pub(crate) fn measurements() -> Vec<Series> {
         of(&ServiceRow::MEASUREMENT),
         of(&DestinationRow::MEASUREMENT),
         of(&SamplerRow::MEASUREMENT),
-        of(&sink::Report::MEASUREMENT),
+        of(&sink::OutputReport::MEASUREMENT),
     ]
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn metrics() -> Vec<String> {
         of(&ServiceRow::MEASUREMENT, configured()),
         of(&DestinationRow::MEASUREMENT, configured()),
         of(&SamplerRow::MEASUREMENT, moments.chain(infos)),
-        of(&sink::Report::MEASUREMENT, [].into_iter()),
+        of(&sink::OutputReport::MEASUREMENT, [].into_iter()),
     ]
     .concat()
 }

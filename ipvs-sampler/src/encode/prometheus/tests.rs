@@ -57,22 +57,22 @@ fn page(names: MetricNames, set: FieldSet, further: &[(String, String)]) -> Prom
     };
     let style = TagStyle::default();
     page.sampler(&sampler::fields(&health, &report), moments, &style);
-    let counts = sink::Counts {
+    let counts = sink::LineCounts {
         written: 5,
-        ..sink::Counts::default()
+        ..sink::LineCounts::default()
     };
-    page.output(&sink::Report {
+    page.output(&sink::OutputReport {
         label: "stdout",
         counts,
         waiting: 42,
     });
-    let requests = Some(sink::Requests {
+    let requests = Some(sink::RequestCounts {
         refused: 3,
         abandoned: 2,
     });
-    page.output(&sink::Report {
+    page.output(&sink::OutputReport {
         label: "prometheus://:10117",
-        counts: sink::Counts { requests, ..counts },
+        counts: sink::LineCounts { requests, ..counts },
         waiting: 0,
     });
     page

@@ -1,6 +1,6 @@
 //! Decisions, case by case: what is there, and what follows.
 
-use super::{Again, Facts, LEAST_SLOTS, Ladder, Refused, Running, Start, TRIES};
+use super::{Again, Facts, Fallback, LEAST_SLOTS, Ladder, Running, Start, TRIES};
 use crate::{
     engine::choices::{Choices, ProbeUse},
     model::{Mode, Selection},
@@ -88,12 +88,12 @@ fn a_larger_probe_that_was_refused_is_wanted_again_after_a_while() {
         let facts = Facts { now, ..facts(90) };
         ladder.refused(Reason::NoMemory, Start::Larger, &choices(), &facts)
     };
-    assert_eq!(refused(&mut ladder, 0), Refused::KeepSmaller { new: true });
+    assert_eq!(refused(&mut ladder, 0), Fallback::KeepSmaller { new: true });
     let wants = |ladder: &Ladder, now| ladder.wants_probe(&Facts { now, ..facts(90) });
     assert_eq!(wants(&ladder, MINUTE - 1), None);
     assert_eq!(wants(&ladder, MINUTE), Some(Start::Larger));
     let again = refused(&mut ladder, MINUTE);
-    assert_eq!(again, Refused::KeepSmaller { new: false }, "said once");
+    assert_eq!(again, Fallback::KeepSmaller { new: false }, "said once");
     // With privileges given up there is no point.
     ladder.gave_up_privileges(true, Conditions::default());
     assert_eq!(wants(&ladder, 100 * MINUTE), None);
@@ -129,42 +129,42 @@ fn a_refusal_leaves_what_there_is() {
             Reason::NoIpvs,
             Start::First,
             &choices(),
-            Refused::Wait,
+            Fallback::Wait,
         ),
         (
             some(),
             Reason::NoIpvs,
             Start::Better,
             &choices(),
-            Refused::Wait,
+            Fallback::Wait,
         ),
         (
             some(),
             Reason::NoMemory,
             Start::Better,
             &choices(),
-            Refused::Keep,
+            Fallback::Keep,
         ),
         (
             some(),
             Reason::NoMemory,
             Start::Better,
             &required,
-            Refused::Keep,
+            Fallback::Keep,
         ),
         (
             none(),
             Reason::NoCapabilities,
             Start::First,
             &choices(),
-            Refused::Netlink,
+            Fallback::Netlink,
         ),
         (
             none(),
             Reason::NoCapabilities,
             Start::First,
             &required,
-            Refused::End,
+            Fallback::End,
         ),
         // Nothing ran before: it is no module on its way.
         (
@@ -172,21 +172,21 @@ fn a_refusal_leaves_what_there_is() {
             Reason::NoFunction,
             Start::First,
             &choices(),
-            Refused::Netlink,
+            Fallback::Netlink,
         ),
         (
             some(),
             Reason::NoFunction,
             Start::ChangesLost,
             &required,
-            Refused::Soon,
+            Fallback::Soon,
         ),
         (
             some(),
             Reason::NoMemory,
             Start::ChangesLost,
             &required,
-            Refused::End,
+            Fallback::End,
         ),
     ] {
         let mut ladder = ladder;
@@ -201,7 +201,7 @@ fn a_module_on_its_way_is_tried_again_at_each_interval_a_few_times() {
     ladder.stopped();
     for _ in 0..TRIES {
         let refused = ladder.refused(Reason::NoFunction, Start::First, &choices(), &facts(10));
-        assert_eq!(refused, Refused::Soon);
+        assert_eq!(refused, Fallback::Soon);
         ladder.enter(NETLINK, &facts(10), Conditions::default);
         assert_eq!(ladder.wants_probe(&facts(10)), None, "not at once");
         let again = ladder.again(&facts(10), &choices(), Conditions::default);
@@ -210,7 +210,7 @@ fn a_module_on_its_way_is_tried_again_at_each_interval_a_few_times() {
         ladder.starting(Conditions::default());
     }
     let refused = ladder.refused(Reason::NoFunction, Start::Better, &choices(), &facts(10));
-    assert_eq!(refused, Refused::Netlink);
+    assert_eq!(refused, Fallback::Netlink);
     let again = ladder.again(&facts(10), &choices(), Conditions::default);
     assert_eq!(again, Again::No);
 }

@@ -8,13 +8,13 @@ use crate::{
         sampler::{OUTPUT_FIELDS, OUTPUT_MEASUREMENT, OUTPUT_TAG},
         value::optional,
     },
-    sink::Report,
+    sink::OutputReport,
 };
 
 const ROTATES: &str = "the output is a file that rotates";
 const SCRAPED: &str = "the output is one that others come to";
 
-impl<'a> Report<'a> {
+impl<'a> OutputReport<'a> {
     /// `ipvs_sampler_output`.
     pub const MEASUREMENT: Measurement<'a, Self> = Measurement {
         name: OUTPUT_MEASUREMENT,

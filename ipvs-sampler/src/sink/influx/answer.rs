@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::sink::trouble::Cause;
+use crate::sink::trouble::Obstacle;
 
 /// Lists of bad lines end after so many (documented for InfluxDB Clustered and Cloud Dedicated).
 const MOST_LISTED: u64 = 100;
@@ -135,7 +135,7 @@ impl Body {
 
     /// Why: behind the status, the server's words without quoted lines, numbers and hashes. It is the same kind
     /// when it quotes another name.
-    pub(super) fn cause(&self, status: &str) -> Cause {
+    pub(super) fn cause(&self, status: &str) -> Obstacle {
         let text = dropped(&self.text).map_or(self.text.as_str(), |(reason, _)| reason);
         let line = text.lines().next().unwrap_or_default();
         let said = |with_names| {
@@ -150,7 +150,7 @@ impl Body {
                 text => format!("{status}: {text}"),
             }
         };
-        Cause {
+        Obstacle {
             words: said(true),
             kind: said(false),
         }

@@ -17,19 +17,19 @@ use ureq::{
     },
 };
 
-use crate::sink::name::Name;
+use crate::sink::name::HostName;
 
 /// The client of one server.
 pub(super) struct Client {
-    name: Name,
-    known: Known,
+    name: HostName,
+    known: KnownAddresses,
     /// It keeps connections.
     agent: Agent,
 }
 
 impl Client {
-    pub(super) fn new(config: Config, name: Name) -> Self {
-        let known = Known::default();
+    pub(super) fn new(config: Config, name: HostName) -> Self {
+        let known = KnownAddresses::default();
         Self {
             agent: known.agent(config),
             known,
@@ -57,12 +57,12 @@ impl Client {
 
 /// Addresses that the client takes for those of any host: there are no redirects and no proxies.
 #[derive(Clone, Debug, Default)]
-struct Known(Arc<Mutex<Vec<SocketAddr>>>);
+struct KnownAddresses(Arc<Mutex<Vec<SocketAddr>>>);
 
 /// The client tries no more.
 const MOST: usize = 16;
 
-impl Known {
+impl KnownAddresses {
     fn agent(&self, config: Config) -> Agent {
         Agent::with_parts(config, DefaultConnector::default(), self.clone())
     }
@@ -76,7 +76,7 @@ impl Known {
     }
 }
 
-impl Resolver for Known {
+impl Resolver for KnownAddresses {
     fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let mut addresses = self.empty();
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,24 +11,24 @@ use std::{
 use flate2::read::GzDecoder;
 use ureq::Agent;
 
-use super::{super::name::tests::Played, Client, Influx, InfluxServer, Output as _, Queue};
+use super::{super::name::tests::Played, Client, InfluxServer, InfluxWriter, Output as _, Queue};
 
 /// One request, taken apart.
 #[derive(Debug)]
-struct Request {
+struct Posted {
     line: String,
     headers: Vec<(String, String)>,
     body: String,
 }
 
-impl Request {
+impl Posted {
     fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<Request> {
+fn read(stream: &mut TcpStream) -> Option<Posted> {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -46,7 +46,7 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    let mut request = Request {
+    let mut request = Posted {
         line: lines[0].clone(),
         headers,
         body: String::new(),
@@ -71,7 +71,7 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
 }
 
 /// Gives these answers, one after the other; what it was asked.
-fn answer_with(listener: &TcpListener, answers: &[&str]) -> Vec<Request> {
+fn answer_with(listener: &TcpListener, answers: &[&str]) -> Vec<Posted> {
     let mut requests = Vec::new();
     let mut answers = answers.iter();
     'connections: while let Ok((mut stream, _)) = listener.accept() {
@@ -98,13 +98,13 @@ fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
-fn open(query: &str, listener: &TcpListener) -> Influx {
+fn open(query: &str, listener: &TcpListener) -> InfluxWriter {
     let target = query.replace("SERVER", &listener.local_addr().unwrap().to_string());
-    Influx::open(InfluxServer::parse(&target).unwrap().unwrap()).unwrap()
+    InfluxWriter::open(InfluxServer::parse(&target).unwrap().unwrap()).unwrap()
 }
 
 /// Writes `batch` to a server that gives these answers; what it was asked.
-fn play(query: &str, batch: &str, answers: &[&str]) -> (Vec<Request>, super::super::Counts) {
+fn play(query: &str, batch: &str, answers: &[&str]) -> (Vec<Posted>, super::super::LineCounts) {
     let listener = listen();
     let mut influx = open(query, &listener);
     let queue = Queue::alone();
@@ -279,11 +279,11 @@ fn always(listener: &TcpListener, answer: String) -> mpsc::Receiver<()> {
     receiver
 }
 
-fn with_name(played: &Played) -> Influx {
+fn with_name(played: &Played) -> InfluxWriter {
     let server = InfluxServer::parse("influx+http://there:1/?db=lb")
         .unwrap()
         .unwrap();
-    let mut influx = Influx::open(server).unwrap();
+    let mut influx = InfluxWriter::open(server).unwrap();
     influx.client = Client::new(Agent::new_with_defaults().config().clone(), played.name());
     influx
 }
@@ -356,7 +356,7 @@ fn nobody_there_and_asked_to_finish() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("influx+http://{}/?db=lb", listener.local_addr().unwrap());
     drop(listener);
-    let mut influx = Influx::open(InfluxServer::parse(&target).unwrap().unwrap()).unwrap();
+    let mut influx = InfluxWriter::open(InfluxServer::parse(&target).unwrap().unwrap()).unwrap();
     let queue = Queue::alone();
     queue.close();
     influx.write(b"a b=1i 1\n", &queue).unwrap();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::sink::{Counts, page::Pages, pulse::Pulse};
+use crate::sink::{LineCounts, page::Pages, pulse::Pulse};
 
 /// How patient the server is, and how much it takes.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) pages: Arc<Pages>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) limits: Limits,
-    pub(super) counts: Mutex<Counts>,
+    pub(super) counts: Mutex<LineCounts>,
     pub(super) connections: AtomicUsize,
     /// Connections with an answer under way.
     pub(super) busy: AtomicUsize,
@@ -46,7 +46,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn counts(&self) -> MutexGuard<'_, Counts> {
+    pub(super) fn counts(&self) -> MutexGuard<'_, LineCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -14,11 +14,11 @@ pub fn append(capture: &mut Vec<u8>, datagram: &[u8]) {
 /// The datagrams of a capture, in the order received. A length that does not fit gives one
 /// [`Error::Protocol`] and ends the iteration.
 #[derive(Clone, Debug)]
-pub struct Datagrams<'a> {
+pub struct Captured<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Datagrams<'a> {
+impl<'a> Captured<'a> {
     /// Reads a whole capture.
     #[must_use]
     pub fn new(capture: &'a [u8]) -> Self {
@@ -26,7 +26,7 @@ impl<'a> Datagrams<'a> {
     }
 }
 
-impl<'a> Iterator for Datagrams<'a> {
+impl<'a> Iterator for Captured<'a> {
     type Item = Result<&'a [u8], Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -59,7 +59,7 @@ mod tests {
         append(&mut capture, b"");
         append(&mut capture, b"three");
         assert_eq!(capture[..7], [3, 0, 0, 0, b'o', b'n', b'e']);
-        let read: Vec<_> = Datagrams::new(&capture).map(Result::unwrap).collect();
+        let read: Vec<_> = Captured::new(&capture).map(Result::unwrap).collect();
         assert_eq!(read, [&b"one"[..], b"", b"three"]);
     }
 
@@ -68,7 +68,7 @@ mod tests {
         let mut capture = Vec::new();
         append(&mut capture, b"one");
         for length in 1..capture.len() {
-            let mut datagrams = Datagrams::new(&capture[..length]);
+            let mut datagrams = Captured::new(&capture[..length]);
             assert!(datagrams.next().unwrap().is_err());
             assert!(datagrams.next().is_none());
         }

@@ -261,7 +261,7 @@ pub fn replay(capture: &[u8], snapshot: &mut Snapshot) -> Result<(), Error> {
     snapshot.clear();
     let mut request = None;
     let mut subject = Subject::Services;
-    for datagram in capture::Datagrams::new(capture) {
+    for datagram in capture::Captured::new(capture) {
         let datagram = datagram?;
         // Requests are numbered one after the other, so the first answer tells all numbers.
         let request = match &mut request {

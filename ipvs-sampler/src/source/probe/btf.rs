@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// Why an offset is not to be had.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum Error {
+pub(super) enum BtfError {
     /// The bytes are no BTF that this code can read.
     #[error("the kernel's BTF is malformed at byte {0}")]
     Malformed(usize),
@@ -34,7 +34,7 @@ pub(super) fn offsets<const N: usize>(
     image: &[u8],
     module: Option<&[u8]>,
     wanted: [(&'static str, &'static str); N],
-) -> Result<[u32; N], Error> {
+) -> Result<[u32; N], BtfError> {
     let image = Btf::new(image)?;
     let btf = match module {
         Some(module) => Btf {
@@ -58,8 +58,8 @@ pub(super) fn offsets<const N: usize>(
     for (index, (structure, member)) in wanted.into_iter().enumerate() {
         result[index] = match (found[index], seen[index]) {
             (Some(offset), _) => offset,
-            (None, true) => return Err(Error::NoMember(structure, member)),
-            (None, false) => return Err(Error::NoStruct(structure)),
+            (None, true) => return Err(BtfError::NoMember(structure, member)),
+            (None, false) => return Err(BtfError::NoStruct(structure)),
         };
     }
     Ok(result)
@@ -80,20 +80,20 @@ struct Members<'a> {
 }
 
 impl<'a> Btf<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, Error> {
-        let magic = bytes.get(..2).ok_or(Error::Malformed(0))?;
+    fn new(bytes: &'a [u8]) -> Result<Self, BtfError> {
+        let magic = bytes.get(..2).ok_or(BtfError::Malformed(0))?;
         if magic != MAGIC.to_ne_bytes() {
-            return Err(Error::Malformed(0));
+            return Err(BtfError::Malformed(0));
         }
         let header = word(bytes, 4)?;
-        let section = |at: usize| -> Result<&'a [u8], Error> {
+        let section = |at: usize| -> Result<&'a [u8], BtfError> {
             let start = header
                 .checked_add(word(bytes, at)?)
-                .ok_or(Error::Malformed(at))?;
+                .ok_or(BtfError::Malformed(at))?;
             let end = start
                 .checked_add(word(bytes, at + 4)?)
-                .ok_or(Error::Malformed(at))?;
-            bytes.get(start..end).ok_or(Error::Malformed(at))
+                .ok_or(BtfError::Malformed(at))?;
+            bytes.get(start..end).ok_or(BtfError::Malformed(at))
         };
         Ok(Self {
             base_strings: &[],
@@ -104,15 +104,15 @@ impl<'a> Btf<'a> {
 
     fn each_struct(
         &self,
-        mut visit: impl FnMut(&[u8], &Members<'a>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut visit: impl FnMut(&[u8], &Members<'a>) -> Result<(), BtfError>,
+    ) -> Result<(), BtfError> {
         let mut at = 0;
         while at < self.types.len() {
             let info = word(self.types, at + 4)?;
             let (kind, count) = ((info >> 24) & 0x1f, info & 0xffff);
             let body = at + TYPE_SIZE;
-            let end = body + body_size(kind, count).ok_or(Error::Malformed(at))?;
-            let raw = self.types.get(body..end).ok_or(Error::Malformed(at))?;
+            let end = body + body_size(kind, count).ok_or(BtfError::Malformed(at))?;
+            let raw = self.types.get(body..end).ok_or(BtfError::Malformed(at))?;
             if kind == STRUCT {
                 let members = Members {
                     raw,
@@ -125,7 +125,7 @@ impl<'a> Btf<'a> {
         Ok(())
     }
 
-    fn member(&self, members: &Members<'_>, name: &[u8]) -> Result<Option<u32>, Error> {
+    fn member(&self, members: &Members<'_>, name: &[u8]) -> Result<Option<u32>, BtfError> {
         for at in (0..members.raw.len()).step_by(TYPE_SIZE) {
             if self.string(word(members.raw, at)?)? == name {
                 let bits = word(members.raw, at + 8)?;
@@ -140,16 +140,16 @@ impl<'a> Btf<'a> {
         Ok(None)
     }
 
-    fn string(&self, at: usize) -> Result<&'a [u8], Error> {
+    fn string(&self, at: usize) -> Result<&'a [u8], BtfError> {
         let rest = match at.checked_sub(self.base_strings.len()) {
             Some(own) => self.strings.get(own..),
             None => self.base_strings.get(at..),
         };
-        let rest = rest.ok_or(Error::Malformed(at))?;
+        let rest = rest.ok_or(BtfError::Malformed(at))?;
         let end = rest
             .iter()
             .position(|&byte| byte == 0)
-            .ok_or(Error::Malformed(at))?;
+            .ok_or(BtfError::Malformed(at))?;
         Ok(&rest[..end])
     }
 }
@@ -174,18 +174,18 @@ fn body_size(kind: usize, count: usize) -> Option<usize> {
     })
 }
 
-fn word(bytes: &[u8], at: usize) -> Result<usize, Error> {
-    let end = at.checked_add(4).ok_or(Error::Malformed(at))?;
+fn word(bytes: &[u8], at: usize) -> Result<usize, BtfError> {
+    let end = at.checked_add(4).ok_or(BtfError::Malformed(at))?;
     let raw: [u8; 4] = bytes
         .get(at..end)
         .and_then(|raw| raw.try_into().ok())
-        .ok_or(Error::Malformed(at))?;
-    usize::try_from(u32::from_ne_bytes(raw)).map_err(|_| Error::Malformed(at))
+        .ok_or(BtfError::Malformed(at))?;
+    usize::try_from(u32::from_ne_bytes(raw)).map_err(|_| BtfError::Malformed(at))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, offsets};
+    use super::{BtfError, offsets};
 
     /// BTF with an int, an enum to be skipped, `struct net { int a; int ipvs; }` and
     /// `struct task { int flag:1 at bit 8; }` with the bit-field form of offsets.
@@ -222,11 +222,11 @@ mod tests {
     fn says_what_is_missing() {
         assert_eq!(
             offsets(&sample(), None, [("nsproxy", "net_ns")]),
-            Err(Error::NoStruct("nsproxy"))
+            Err(BtfError::NoStruct("nsproxy"))
         );
         assert_eq!(
             offsets(&sample(), None, [("net", "b")]),
-            Err(Error::NoMember("net", "b"))
+            Err(BtfError::NoMember("net", "b"))
         );
     }
 

@@ -5,7 +5,7 @@
 use aya::maps::{MapData, RingBuf};
 use ipvs_sampler_common::{Fill, NO_SLOT, Slot};
 
-use super::{attention::Attention, live::Live, maps::Maps, records::words};
+use super::{attention::Attention, live::LiveReader, maps::Maps, records::words};
 use crate::{
     model::{Destination, DumpCheck, Service},
     source::netlink::Witness,
@@ -95,12 +95,16 @@ impl Chunks {
 pub struct Learner<'a> {
     lesson: &'a mut Lesson,
     slots: u32,
-    live: Option<&'a Live>,
+    live: Option<&'a LiveReader>,
     _attention: Attention<'a>,
 }
 
 impl<'a> Learner<'a> {
-    pub(super) fn new(lesson: &'a mut Lesson, maps: &'a Maps, live: Option<&'a Live>) -> Self {
+    pub(super) fn new(
+        lesson: &'a mut Lesson,
+        maps: &'a Maps,
+        live: Option<&'a LiveReader>,
+    ) -> Self {
         lesson.check.clear();
         lesson.seen_before = maps.dump_seen.get(0);
         Self {

@@ -27,7 +27,7 @@ const CPU_OFFSETS: &str = "cpu_offsets";
 const READING_WORDS: usize = size_of::<Reading>() / size_of::<u64>();
 
 /// The mapped results. The programs belong to the probe's object.
-pub(super) struct Live {
+pub(super) struct LiveReader {
     readings: Mapped,
     progress: Mapped,
     /// The number of the last run: readings of others are not of now.
@@ -71,7 +71,7 @@ pub(super) fn layout(image: &[u8]) -> Result<KnownLayout, Unavailable> {
     Ok(known)
 }
 
-fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<KnownLayout, btf::Error> {
+fn by_name(image: &[u8], module: Option<&[u8]>) -> Result<KnownLayout, btf::BtfError> {
     let wanted = [
         ("ip_vs_dest", "stats"),
         ("ip_vs_service", "stats"),
@@ -137,7 +137,7 @@ fn per_cpu_offset() -> Result<u64, Unavailable> {
     Err(reason.into())
 }
 
-impl Live {
+impl LiveReader {
     /// Loads the programs and attaches what only they need.
     pub(super) fn start(
         ebpf: &mut Ebpf,
@@ -232,7 +232,7 @@ impl Live {
         Ok(())
     }
 
-    /// Copies what the last [`Live::read`] read of each object in slots below `end`.
+    /// Copies what the last [`LiveReader::read`] read of each object in slots below `end`.
     pub(super) fn copy(&self, objects: &Mapped, end: Slot, into: &mut ReadTable) {
         into.readings.clear();
         into.readings.extend((0..end as usize).map(|slot| {

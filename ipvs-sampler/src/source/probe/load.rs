@@ -15,7 +15,7 @@ use super::{
     arrivals::ArrivalLog,
     btf,
     learner::Lesson,
-    live::{self, Live},
+    live::{self, LiveReader},
     map::{mapped, missing, set, take},
     maps::Maps,
     pool::Pool,
@@ -106,7 +106,7 @@ pub(super) fn start(options: &ProbeOrder) -> Result<Probe, Unavailable> {
     }
     probe.live = attach_to_services(&mut probe.ebpf)
         .and(known)
-        .and_then(|known| Live::start(&mut probe.ebpf, known, cpus, slots));
+        .and_then(|known| LiveReader::start(&mut probe.ebpf, known, cpus, slots));
     Ok(probe)
 }
 

@@ -26,7 +26,7 @@ pub(super) enum Attempt {
 
 /// What the kernel answered.
 #[derive(Clone, Debug, Default)]
-struct Answer {
+struct KernelAnswer {
     errno: Option<i32>,
     /// Whether it was about a map.
     map: bool,
@@ -38,19 +38,19 @@ struct Answer {
 
 /// Explains an error from creating maps, loading or running programs.
 pub(super) fn load(error: &(dyn Error + 'static)) -> Unavailable {
-    explain_here(Attempt::Load, &Answer::of(error))
+    explain_here(Attempt::Load, &KernelAnswer::of(error))
 }
 
 /// Explains an error from attaching to `function`.
 pub(super) fn attach(function: &str, error: &(dyn Error + 'static)) -> Unavailable {
-    let answer = Answer {
+    let answer = KernelAnswer {
         words: format!("{function}: {}", words(error)),
-        ..Answer::of(error)
+        ..KernelAnswer::of(error)
     };
     explain_here(Attempt::Attach, &answer)
 }
 
-fn explain_here(attempt: Attempt, answer: &Answer) -> Unavailable {
+fn explain_here(attempt: Attempt, answer: &KernelAnswer) -> Unavailable {
     let around = Surroundings {
         conditions: conditions::now(),
         ipvs: kernel::has_ipvs(),
@@ -78,7 +78,7 @@ struct Surroundings {
 /// lockdown the kernel offers no helper that reads its memory (`bpf_base_func_proto`,
 /// kernel/bpf/helpers.c), so loading fails with `EINVAL`. `perf_event_open` answers `EACCES` or
 /// `EPERM` for want of privileges, and `ENOENT` or `EADDRNOTAVAIL` for want of the function.
-fn explain(attempt: Attempt, answer: &Answer, around: &Surroundings) -> Reason {
+fn explain(attempt: Attempt, answer: &KernelAnswer, around: &Surroundings) -> Reason {
     use Attempt::{Attach, Load};
     let conditions = &around.conditions;
     if conditions.locked_down() {
@@ -124,7 +124,7 @@ fn not_permitted(around: &Surroundings) -> Reason {
     }
 }
 
-impl Answer {
+impl KernelAnswer {
     fn of(error: &(dyn Error + 'static)) -> Self {
         let log = chain(error).find_map(|error| match error.downcast_ref()? {
             ProgramError::LoadError { verifier_log, .. } => Some(verifier_log.to_string()),
@@ -166,7 +166,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Attempt, Surroundings, explain};
+    use super::{Attempt, KernelAnswer, Surroundings, explain};
     use crate::source::feed::{Conditions, Reason};
 
     const ALL: u64 = u64::MAX;
@@ -180,11 +180,11 @@ mod tests {
         }
     }
 
-    fn answer(errno: i32, log: &str) -> Answer {
-        Answer {
+    fn answer(errno: i32, log: &str) -> KernelAnswer {
+        KernelAnswer {
             errno: Some(errno),
             log: log.into(),
-            ..Answer::default()
+            ..KernelAnswer::default()
         }
     }
 

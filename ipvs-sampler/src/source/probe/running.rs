@@ -7,7 +7,7 @@ use ipvs_sampler_common::{Arrival, ObjectKind, Slot, Tally};
 use super::{
     arrivals::ArrivalLog,
     learner::{Learner, Lesson},
-    live::Live,
+    live::LiveReader,
     maps::{CELL_WORDS, Maps, OBJECT_WORDS, TALLY_WORDS},
     pool::Pool,
     records::Records,
@@ -25,7 +25,7 @@ pub struct Probe {
     pub(super) maps: Maps,
     pub(super) arrivals: ArrivalLog,
     /// What reads live counters, or why nothing does.
-    pub(super) live: Result<Live, Unavailable>,
+    pub(super) live: Result<LiveReader, Unavailable>,
     pub(super) log: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Keeps the programs attached.
     pub(super) ebpf: Ebpf,

@@ -4,7 +4,9 @@
 use aya::Ebpf;
 use ipvs_sampler_common::{COUNTERS, Constants, Layout, Object, ObjectKind, Slot};
 
-use super::{live::Live, load, map::mapped, mapped::Mapped, maps::OBJECT_WORDS, program, refusal};
+use super::{
+    live::LiveReader, load, map::mapped, mapped::Mapped, maps::OBJECT_WORDS, program, refusal,
+};
 use crate::{
     model::ReadTable,
     source::feed::{ProbeOrder, Room, Unavailable},
@@ -38,7 +40,7 @@ const LAYOUT: Layout = Layout {
 
 /// Made-up objects and what reads them.
 pub struct Table {
-    live: Live,
+    live: LiveReader,
     memory: Mapped,
     objects: Mapped,
     places: Places,
@@ -92,7 +94,7 @@ impl Table {
             per_cpu_offset: base + places.offsets() as u64,
             ..LAYOUT
         };
-        let live = Live::load(&mut ebpf, layout, places.cpus, objects)?;
+        let live = LiveReader::load(&mut ebpf, layout, places.cpus, objects)?;
         Ok(Self {
             live,
             memory,

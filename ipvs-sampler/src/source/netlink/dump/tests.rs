@@ -347,7 +347,7 @@ fn an_incomplete_capture_is_an_error() {
     let mut part = Vec::new();
     capture::append(
         &mut part,
-        capture::Datagrams::new(&whole).next().unwrap().unwrap(),
+        capture::Captured::new(&whole).next().unwrap().unwrap(),
     );
     assert!(replay(&part, &mut snapshot).is_err());
     assert!(replay(&[], &mut snapshot).is_err());
