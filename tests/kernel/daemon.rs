@@ -45,7 +45,7 @@ fn a_hang_up_reads_the_configuration_again() {
     hang_up(&sampler);
     said(
         &sampler,
-        "the configuration stays as it was: /tmp/configuration.toml:2: unknown key",
+        "reload failed, keeping the current configuration: /tmp/configuration.toml:2: unknown key",
     );
     sampler.next_report();
     write("output = ['stdout', 'file:/nowhere/at/all']\n");
@@ -67,7 +67,7 @@ fn a_hang_up_reads_the_configuration_again() {
     sampler.next_report();
     sampler.next_report();
     hang_up(&sampler);
-    said(&sampler, "reloaded: nothing changed");
+    said(&sampler, "configuration reloaded, nothing changed");
     let ended = sampler.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.messages);
 
@@ -220,10 +220,7 @@ fn a_configuration_is_checked_and_shown() {
         )
     };
     let (code, said, _) = run("interval = '2s'\n", "config check");
-    assert_eq!(
-        (code, said.as_str()),
-        (Some(0), "the configuration is right\n")
-    );
+    assert_eq!((code, said.as_str()), (Some(0), "configuration OK\n"));
     let (code, shown, _) = run("interval = '2s'\n", "config show");
     assert_eq!(code, Some(0));
     assert!(

@@ -6,20 +6,20 @@ use crate::{
     system::{failure::Failure, stdout::print},
 };
 
-/// `config check`: whether the configuration is right, as far as that can be seen without IPVS.
+/// `config check`: whether the configuration is valid, as far as that can be seen without IPVS.
 ///
 /// # Errors
 /// Which output's secret or certificate is not to be had.
 pub fn check(options: &Settings, sources: &Sources) -> Result<(), Failure> {
     for name in sources.unknown_variables() {
-        log::warn!("{name} in the environment is no option");
+        log::warn!("{name} in the environment is not an option");
     }
     for target in &options.reloadable.output {
         target
             .check()
             .map_err(|error| Failure::Configuration(format!("{target}: {error}")))?;
     }
-    print(b"the configuration is right\n")
+    print(b"configuration OK\n")
 }
 
 /// `config show`.

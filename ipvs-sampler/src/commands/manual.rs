@@ -17,11 +17,11 @@ use crate::{
 const FILES: [(&str, &str); 6] = [
     (
         "/etc/ipvs-sampler/config.toml",
-        "The configuration: TOML with the long options of ipvs-sampler run as keys.",
+        "The configuration file: TOML, with the long options of ipvs-sampler run as keys.",
     ),
     (
         "/etc/default/ipvs-sampler",
-        "Variables for the systemd service, if it is there.",
+        "Environment variables for the systemd service. Optional.",
     ),
     (
         "/lib/systemd/system/ipvs-sampler.service",
@@ -29,15 +29,15 @@ const FILES: [(&str, &str); 6] = [
     ),
     (
         "/usr/share/doc/ipvs-sampler/examples",
-        "Configurations for those who read the lines, alert rules, dashboards.",
+        "Example configurations for collectors, alert rules and dashboards.",
     ),
     (
         "/sys/kernel/btf/vmlinux",
-        "Types of the running kernel; the probe needs it.",
+        "Type information of the running kernel, which the probe needs.",
     ),
     (
         "/proc/kallsyms",
-        "Asked for the address of __per_cpu_offset, for mode live.",
+        "Read for the address of __per_cpu_offset, which mode live needs.",
     ),
 ];
 
@@ -49,11 +49,11 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     ),
     (
         "NOTIFY_SOCKET",
-        "Set by systemd: who is told when the sampler is ready, and how it is doing.",
+        "Set by systemd: the socket for readiness, status and the watchdog.",
     ),
     (
         "WATCHDOG_USEC",
-        "Set by systemd: how often it wants a sign of life.",
+        "Set by systemd: the watchdog's time limit.",
     ),
 ];
 
@@ -75,7 +75,7 @@ pub fn completions(options: &Completions) -> Result<(), Failure> {
 /// When standard output fails.
 pub fn man(options: &Man) -> Result<(), Failure> {
     let text = page(options.subcommand.as_deref())
-        .map_err(|error| Failure::Bug(format!("the page cannot be made: {error}")))?;
+        .map_err(|error| Failure::Bug(format!("cannot render the page: {error}")))?;
     print(&text)
 }
 

@@ -272,7 +272,7 @@ impl Daemon {
         self.supervisor.reloading(&Moment::now());
         self.sinks.reopen();
         if let Err(why) = self.reconfigure() {
-            log::error!("the configuration stays as it was: {why}");
+            log::error!("reload failed, keeping the current configuration: {why}");
         }
         self.supervisor.reloaded();
     }
@@ -284,7 +284,7 @@ impl Daemon {
         })?;
         let values = configuration.values();
         let Command::Run(run) = configuration.cli.command else {
-            return Err("it is not about run".into());
+            return Err("this is not a configuration of run".into());
         };
         let reloadable = run.settings.reloadable;
         self.sinks
@@ -306,8 +306,8 @@ impl Daemon {
         self.schedule
             .set_resolution(resolution(&self.watched, &self.options));
         match changed[..] {
-            [] => log::info!("reloaded: nothing changed"),
-            _ => log::info!("reloaded: {} changed", changed.join(", ")),
+            [] => log::info!("configuration reloaded, nothing changed"),
+            _ => log::info!("configuration reloaded, changed: {}", changed.join(", ")),
         }
         if !waiting.is_empty() {
             log::warn!(

@@ -33,7 +33,7 @@ impl Supervisor {
             Manager::open(&address)
                 .inspect_err(|error| {
                     log::warn!(
-                        "NOTIFY_SOCKET is {address:?}: {error}; the service manager will hear nothing"
+                        "cannot use NOTIFY_SOCKET {address:?}: {error}; continuing without a service manager"
                     );
                 })
                 .ok()
@@ -111,7 +111,7 @@ impl Supervisor {
             Err(error) if !self.deaf => {
                 log::warn!("cannot reach the service manager at NOTIFY_SOCKET: {error}");
             }
-            Ok(()) if self.deaf => log::info!("the service manager can be reached again"),
+            Ok(()) if self.deaf => log::info!("the service manager is reachable again"),
             _ => {}
         }
         self.deaf = told.is_err();

@@ -35,7 +35,7 @@ impl Sampler {
             return Ok(false);
         }
         if known.is_some() && self.dumps.family != known {
-            log::warn!("{}IPVS was loaded anew", self.prefix);
+            log::warn!("{}the ip_vs module was reloaded", self.prefix);
             self.forget_probe();
             self.ladder.begin_again();
         }
@@ -163,7 +163,9 @@ impl Sampler {
         let Started { slots, live } = started;
         if why != Start::First {
             let prefix = &self.prefix;
-            log::info!("{prefix}the probe was restarted, with room for {slots} objects: {why}");
+            log::info!(
+                "{prefix}probe restarted, with room for {slots} services and destinations: {why}"
+            );
         }
         if self
             .ladder
@@ -200,7 +202,7 @@ impl Sampler {
         {
             Fallback::Wait => self.wait(NOT_LOADED),
             Fallback::KeepSmaller { new: true } => log::warn!(
-                "{}cannot start a larger probe, keeping the one that runs: {unavailable}",
+                "{}cannot load a larger probe, keeping the current one: {unavailable}",
                 self.prefix
             ),
             Fallback::Keep | Fallback::KeepSmaller { new: false } => {}

@@ -39,10 +39,10 @@ pub(super) enum Start {
 impl fmt::Display for Start {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::First => "IPVS is there",
-            Self::Better => "what stood against it may be gone",
-            Self::Larger => "there are more services and destinations",
-            Self::ChangesLost => "records of changes were lost",
+            Self::First => "IPVS is loaded",
+            Self::Better => "a better mode may be possible now",
+            Self::Larger => "more services and destinations to count",
+            Self::ChangesLost => "records of deletions or zeroing were lost",
         })
     }
 }

@@ -33,7 +33,7 @@ impl Sampler {
                 if sampler.choices.probe != ProbeUse::Required =>
             {
                 log::warn!(
-                    "{}IPVS is not loaded: waiting for it (modprobe ip_vs loads it)",
+                    "{}IPVS is not loaded; waiting for it (load it with modprobe ip_vs)",
                     sampler.prefix
                 );
             }

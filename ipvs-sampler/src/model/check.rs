@@ -9,7 +9,7 @@ use super::{Destination, Snapshot, Stats, readings::slots};
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Mismatch {
     /// The kernel refused to read some of it.
-    #[error("{refused} reads of {what} were refused")]
+    #[error("the kernel refused {refused} reads of {what}")]
     Refused {
         /// `a service` or `a destination`.
         what: &'static str,
@@ -17,7 +17,9 @@ pub enum Mismatch {
         refused: u32,
     },
     /// Less was counted than had been counted before.
-    #[error("{what} has counted {counted}, but {copied} were copied from that before")]
+    #[error(
+        "{what} counted {counted}, less than the {copied} that the kernel's estimator had before"
+    )]
     Counted {
         /// As above.
         what: &'static str,
@@ -27,7 +29,7 @@ pub enum Mismatch {
         copied: u64,
     },
     /// All objects together have counted more than there was.
-    #[error("{what}s together have counted {sum}, all of IPVS {total}")]
+    #[error("{what}s add up to {sum}, more than the {total} of all IPVS")]
     Total {
         /// As above.
         what: &'static str,
@@ -37,10 +39,10 @@ pub enum Mismatch {
         total: u64,
     },
     /// An object lives and was not read.
-    #[error("an object was left out")]
+    #[error("a service or destination was not read")]
     Unread,
     /// Less is read live than netlink said before.
-    #[error("netlink said {netlink} {what}, and what is read live after it is {live}")]
+    #[error("{what} went back: netlink {netlink}, then live {live}")]
     Behind {
         /// `connections`, `packets in` and so on.
         what: &'static str,
@@ -50,9 +52,9 @@ pub enum Mismatch {
         live: u64,
     },
     /// An object's memory says something else than the message about it.
-    #[error("netlink says {netlink} {what} where the kernel's memory says {live}")]
+    #[error("{what} differ: netlink {netlink}, kernel memory {live}")]
     Message {
-        /// `active connections`, `as weight` and so on.
+        /// `active connections`, `weight` and so on.
         what: &'static str,
         /// From the dump.
         netlink: u64,
@@ -182,7 +184,7 @@ const STATE: [&str; 4] = [
 ];
 
 /// Nothing but an edit changes it.
-const WEIGHT: &str = "as weight";
+const WEIGHT: &str = "weight";
 
 impl DumpCheck {
     /// Begins with the next dump.

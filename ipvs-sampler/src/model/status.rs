@@ -65,13 +65,13 @@ impl fmt::Display for Mode {
             Self::Live => formatter.write_str("live: every counter is read at each tick"),
             Self::Events(reason) => write!(
                 formatter,
-                "events: the eBPF probe counts connections live; all other counters are as old as \
-                 the kernel's estimator leaves them: {reason}"
+                "events: the eBPF probe counts connections live; all other counters are up to 2 s old (\
+                 frozen while run_estimation=0): {reason}"
             ),
             Self::Netlink(reason) => write!(
                 formatter,
-                "netlink only: connections are as old as the kernel's estimator leaves them (2 s, or \
-                 standing still under run_estimation=0) and there are no lines between \
+                "netlink: counters are up to 2 s old (frozen while \
+                 run_estimation=0), and no lines are written between \
                  intervals: {reason}"
             ),
             Self::Waiting(reason) => write!(formatter, "waiting: {reason}"),

@@ -62,7 +62,10 @@ fn unknown(key: &str, options: &Command) -> String {
     let nearest = keys(options).max_by_key(|known| common(known));
     let hint = match nearest.filter(|known| common(known) > 2) {
         Some(known) => format!("did you mean {known}?"),
-        None => format!("known are {}", keys(options).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "known keys are {}",
+            keys(options).collect::<Vec<_>>().join(", ")
+        ),
     };
     format!("unknown key {key}; {hint}")
 }
@@ -94,7 +97,7 @@ fn text(value: DeValue<'_>) -> Result<String, String> {
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().into()),
         DeValue::Boolean(truth) => Ok(truth.to_string()),
         other => Err(format!(
-            "takes a text in quotes or a decimal number, not this {}",
+            "takes a quoted string or a decimal number, not this {}",
             other.type_str()
         )),
     }

@@ -293,7 +293,7 @@ fn what_is_shown_says_where_it_comes_from_and_can_be_read_again() {
 
 #[test]
 fn a_user_who_is_not_there_is_refused_wherever_the_name_stands() {
-    let why = "invalid value 'no-such-user' for '--user <USER>': is no name in /etc/passwd, and no number";
+    let why = "invalid value 'no-such-user' for '--user <USER>': no such user in /etc/passwd";
     assert_eq!(
         wrong("user = \"no-such-user\""),
         format!("FILE:1: user: {why}")

@@ -6,7 +6,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     match text.chars().find(|character| character.is_control()) {
         None => Ok(()),
         Some(control) => Err(format!(
-            "has a control character in it (U+{:04X}), which no option takes",
+            "contains a control character (U+{:04X}), which no option accepts",
             u32::from(control)
         )),
     }
@@ -17,9 +17,7 @@ pub(super) fn check_tags<'a>(tags: impl Iterator<Item = &'a str>) -> Result<(), 
     let mut seen = Vec::new();
     for name in tags {
         if seen.contains(&name) {
-            return Err(format!(
-                "the tag {name} has two values; leave one of them out"
-            ));
+            return Err(format!("tag {name} has two values; remove one of them"));
         }
         seen.push(name);
     }

@@ -56,7 +56,7 @@ impl FromStr for FilePlace {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("zstd", value @ ("on" | "off")) => place.zstd = value == "on",
-                ("zstd", _) => return Err("zstd is on or off".into()),
+                ("zstd", _) => return Err("zstd must be on or off".into()),
                 (key, value) => place.rotation.set(key, value)?,
             }
         }
@@ -176,7 +176,7 @@ impl Rotator {
         let made = former::make_room(&self.path, keep, rotation::now(), &mut self.deleted);
         if self.deleted.files > 0 && !std::mem::replace(&mut self.is_deleting, true) {
             log::info!(
-                "{path}: the oldest former files are deleted from now on, since keep={}; \
+                "{path}: deleting the oldest rotated files from now on, as keep={} says; \
                  ipvs_sampler_output counts them",
                 keep.unwrap_or_default()
             );
@@ -184,7 +184,9 @@ impl Rotator {
         let trouble = made.err().map(|error| error.to_string());
         if trouble != self.trouble {
             match &trouble {
-                Some(error) => log::warn!("{path}: rotation fails, files stay longer: {error}"),
+                Some(error) => {
+                    log::warn!("{path}: cannot rotate, keeping the current file: {error}")
+                }
                 None => log::info!("{path}: rotation works again"),
             }
             self.trouble = trouble;

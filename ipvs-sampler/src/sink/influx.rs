@@ -95,11 +95,11 @@ impl InfluxServer {
         let scheme = uri.scheme_str().unwrap_or_default();
         let authority = uri.authority().ok_or("the host is missing")?;
         if !matches!(scheme, "http" | "https") {
-            return Err("http:// or https:// is to follow the +".into());
+            return Err("expected http:// or https:// after the +".into());
         }
         if authority.as_str().contains('@') {
             return Err(
-                "credentials go into a file: user=NAME&password-file=PATH or token-file=PATH"
+                "put credentials into a file: user=NAME&password-file=PATH or token-file=PATH"
                     .into(),
             );
         }
@@ -134,10 +134,10 @@ impl InfluxServer {
                 "ca-file" => server.ca_file = Some(value.into()),
                 "gzip" if value == "off" => server.gzip = false,
                 "gzip" if value == "on" => {}
-                "gzip" => return Err("gzip is on or off".into()),
+                "gzip" => return Err("gzip must be on or off".into()),
                 "p" | "password" | "token" => {
                     return Err(format!(
-                        "{key} goes into a file: password-file=PATH or token-file=PATH"
+                        "put the {key} into a file: password-file=PATH or token-file=PATH"
                     ));
                 }
                 _ => {
@@ -149,7 +149,7 @@ impl InfluxServer {
         }
         for required in version.required() {
             if !given.contains(required) {
-                return Err(format!("{required}=... is missing in the query"));
+                return Err(format!("{required}=... is missing from the query"));
             }
         }
         let (endpoint, precision) = version.endpoint();
@@ -304,7 +304,7 @@ impl InfluxWriter {
                     let pause = pause(self.tries, answer.retry_after.as_deref(), jitter);
                     if !queue.pause(pause) {
                         queue.dropped(lines(batch));
-                        let cause = format!("the end came first: {}", cause.words);
+                        let cause = format!("shut down before it was sent: {}", cause.words);
                         return self
                             .trouble
                             .loses(&self.server, lines(batch), "dropped", cause);
@@ -332,8 +332,8 @@ impl InfluxWriter {
         let how = match (rejected, uncertain) {
             (0, 0) => return self.trouble.is_over(&self.server),
             (_, 0) => "rejected",
-            (0, _) => "perhaps rejected (the answer does not say)",
-            _ => "rejected, some of them perhaps",
+            (0, _) => "possibly rejected (the server does not say)",
+            _ => "rejected, some only possibly",
         };
         self.trouble
             .loses(&self.server, rejected + uncertain, how, cause);

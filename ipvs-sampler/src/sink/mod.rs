@@ -270,8 +270,8 @@ impl Sink {
     fn say_overflow(&self, dropped: Option<u64>) {
         if let Some(lines) = dropped {
             log::warn!(
-                "{}: its queue is full: {lines} lines dropped, the oldest first; \
-                 ipvs_sampler_output counts further ones",
+                "{}: queue full, {lines} lines dropped, the oldest first; \
+                 ipvs_sampler_output counts further losses",
                 self.label
             );
         }
@@ -309,7 +309,7 @@ fn write(label: &str, queue: &Queue, mut output: Box<dyn Output>) {
         }
         result = output.write(&batch, queue);
         if let Some(lines) = queue.end_overflow() {
-            log::info!("{label}: its queue has room again; {lines} lines were dropped");
+            log::info!("{label}: the queue has room again; {lines} lines were dropped");
         }
     }
     queue.finish(result);

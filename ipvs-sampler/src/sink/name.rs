@@ -109,7 +109,7 @@ impl HostName {
     /// Says that the connection goes to the new address.
     pub(super) fn say_moved(&self, output: &impl Display) {
         let (name, addresses) = (&self.host_and_port, listed(&self.addresses));
-        log::info!("{output}: {name} is now at {addresses}; connecting there");
+        log::info!("{output}: {name} is now at {addresses}; reconnecting");
     }
 
     fn begin(&mut self) {
@@ -130,7 +130,7 @@ impl HostName {
                 let moved = self.replace(addresses);
                 let name = &self.host_and_port;
                 if std::mem::take(&mut self.failing) {
-                    log::info!("{output}: {name} can be looked up again");
+                    log::info!("{output}: {name} resolves again");
                 }
                 moved
             }
@@ -138,7 +138,7 @@ impl HostName {
                 if !std::mem::replace(&mut self.failing, true) {
                     let name = &self.host_and_port;
                     let addresses = listed(&self.addresses);
-                    log::warn!("{output}: cannot look up {name}: {error}; still using {addresses}");
+                    log::warn!("{output}: cannot resolve {name}: {error}; still using {addresses}");
                 }
                 false
             }

@@ -53,10 +53,10 @@ impl Server {
         let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
         let listener = Arc::new(TcpListener::bind(addresses.as_slice())?);
         let local = listener.local_addr()?;
-        log::info!("metrics are at http://{local}/metrics");
+        log::info!("serving metrics at http://{local}/metrics");
         if !local.ip().is_loopback() {
             log::warn!(
-                "whoever reaches {local} can read all metrics: there is no encryption and no \
+                "anyone who can reach {local} can read all metrics: there is no encryption and no \
                  password; prometheus://127.0.0.1:{} is for this machine only",
                 local.port()
             );

@@ -300,7 +300,7 @@ impl Queue {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!(
-                        "the end came before the reader had taken {} lines",
+                        "shut down before the reader had taken {} lines",
                         state.counts.queued.saturating_sub(state.counts.settled())
                     ),
                 ));

@@ -14,7 +14,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     number
         .and_then(|number| number.checked_mul(1 << shift))
         .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| format!("{text:?} is no size; write it like 100MiB or 2GiB"))
+        .ok_or_else(|| format!("{text:?} is not a size; write it like 100MiB or 2GiB"))
 }
 
 #[cfg(test)]

@@ -145,9 +145,9 @@ fn host_and_port(rest: &str) -> Result<String, String> {
         return Err("the host is missing".into());
     }
     if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
-        return Err("an IPv6 address goes into brackets".into());
+        return Err("an IPv6 address needs brackets".into());
     }
-    let port: u16 = port.parse().map_err(|_| "the port is no number")?;
+    let port: u16 = port.parse().map_err(|_| "the port is not a number")?;
     Ok(format!("{host}:{port}"))
 }
 

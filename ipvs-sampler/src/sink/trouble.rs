@@ -48,7 +48,7 @@ impl Trouble {
     pub(super) fn waits(&mut self, output: &impl Display, cause: impl Into<Obstacle>) {
         let Obstacle { words, kind } = cause.into();
         if !self.waiting.contains(&kind) && self.waiting.len() < MOST_KINDS {
-            log::warn!("{output}: {words}; trying again");
+            log::warn!("{output}: {words}; retrying");
             self.waiting.push(kind);
         }
     }
@@ -71,7 +71,7 @@ impl Trouble {
             return;
         }
         log::warn!(
-            "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further ones"
+            "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further losses"
         );
         if self.losing.len() == MOST_KINDS {
             let Losing { kind, lines, .. } = self.losing.remove(0);
@@ -88,11 +88,11 @@ impl Trouble {
     pub(super) fn is_over(&mut self, output: &impl Display) {
         if !self.waiting.is_empty() {
             self.waiting.clear();
-            log::info!("{output}: lines are taken again");
+            log::info!("{output}: output recovered");
         }
         let is_quiet = |losing: &mut Losing| losing.last.elapsed() >= QUIET;
         for Losing { kind, lines, .. } in self.losing.extract_if(.., is_quiet) {
-            log::info!("{output}: no more lines {kind}; {lines} were lost");
+            log::info!("{output}: no longer losing lines ({kind}); {lines} were lost");
         }
     }
 

@@ -199,10 +199,8 @@ pub fn cannot_enter(label: &str, error: &io::Error) -> Failure {
     let what = format!("cannot enter the network namespace {label}: {error}");
     match error.kind() {
         io::ErrorKind::PermissionDenied => Failure::NotPermitted(
-            format!("{what}; this needs CAP_SYS_ADMIN, and by pid:N CAP_SYS_PTRACE").into(),
+            format!("{what}; this needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for pid:N").into(),
         ),
-        _ => {
-            Failure::Unavailable(format!("{what}; `ip netns` lists those that have a name").into())
-        }
+        _ => Failure::Unavailable(format!("{what}; list the named ones with `ip netns`").into()),
     }
 }

@@ -145,7 +145,7 @@ impl Origin {
         };
         let number = number.parse().ok().filter(|number| *number > 0);
         let id = number.and_then(Pid::from_raw);
-        let id = id.ok_or_else(|| invalid("it is not the number of a process"))?;
+        let id = id.ok_or_else(|| invalid("not a process ID"))?;
         let process = pidfd_open(id, PidfdFlags::empty())?;
         Ok(Self::Process { id, process })
     }
@@ -177,7 +177,7 @@ impl Origin {
     fn open(&self, home: &File) -> io::Result<File> {
         let file = File::open(self.path())?;
         if file.metadata()?.dev() != fs::metadata(OWN)?.dev() {
-            return Err(invalid("it is not a network namespace"));
+            return Err(invalid("not a network namespace"));
         }
         match self {
             // This file holds the mount that gives the namespace its name, which could not be unmounted

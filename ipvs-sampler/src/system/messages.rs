@@ -59,7 +59,7 @@ impl Log for StandardError {
         if is_writable() {
             let unread = UNREAD.swap(0, Ordering::Relaxed);
             if unread > 0 {
-                let message = format!("{unread} messages before this one found nobody reading");
+                let message = format!("{unread} earlier messages were lost: nobody was reading");
                 write(format, Level::Warn, &message);
             }
             write(format, record.level(), &message);

@@ -71,7 +71,7 @@ pub fn drop_others(
     keep: Keep,
     mut works: impl FnMut() -> bool,
 ) -> Result<(), Failure> {
-    let refused = |error| Failure::NotPermitted(Refused::to("cannot give up privileges")(error));
+    let refused = |error| Failure::NotPermitted(Refused::to("cannot drop privileges")(error));
     let had = capabilities(None)
         .map_err(|error| refused(error.into()))?
         .permitted;
@@ -86,8 +86,8 @@ pub fn drop_others(
     }
     if let Some(user) = user {
         become_user(user).map_err(|error| {
-            let (name, why) = (&user.name, "this takes CAP_SETUID and CAP_SETGID, or root");
-            Failure::NotPermitted(format!("cannot go on as user {name}: {error}; {why}").into())
+            let (name, why) = (&user.name, "this needs CAP_SETUID and CAP_SETGID, or root");
+            Failure::NotPermitted(format!("cannot switch to user {name}: {error}; {why}").into())
         })?;
     }
     set_no_new_privs(true).map_err(|error| refused(error.into()))?;
@@ -102,7 +102,7 @@ pub fn drop_others(
     set(left, left).map_err(refused)?;
     read_back(left, user)?;
     if keep.tell {
-        log::info!("privileges: {}", named(left));
+        log::info!("privileges kept: {}", named(left));
     }
     Ok(())
 }
@@ -138,9 +138,7 @@ fn read_back(expected: CapabilitySet, user: Option<&User>) -> Result<(), Failure
         let path = task.map_err(unreadable)?.path().join("status");
         let status = fs::read_to_string(path).map_err(unreadable)?;
         if let Some(what) = surplus(&status, expected, user.map(|user| user.id)) {
-            return Err(Failure::Bug(format!(
-                "privileges were given up, but {what}"
-            )));
+            return Err(Failure::Bug(format!("privileges were dropped, but {what}")));
         }
     }
     Ok(())

@@ -132,7 +132,7 @@ fn read_list(list: &Path) -> io::Result<String> {
         _ => {}
     }
     let message = format!(
-        "{} is in the way: it is not our list of former files; move it elsewhere",
+        "{} is in the way: it is not a list of rotated files; move it elsewhere",
         list.display()
     );
     Err(io::Error::new(io::ErrorKind::AlreadyExists, message))

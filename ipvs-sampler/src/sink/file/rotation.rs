@@ -39,17 +39,17 @@ impl Rotation {
                 let every = humantime::parse_duration(value)
                     .map_err(|error| format!("rotate-every: {error}; write it like 1h"))?;
                 if every < Duration::from_secs(1) {
-                    return Err("rotate-every is at least 1s".into());
+                    return Err("rotate-every must be at least 1s".into());
                 }
                 self.every = Some(every);
             }
             "keep" => {
                 let keep = value.parse();
-                self.keep = keep.map_err(|_| "keep is a number of files")?;
+                self.keep = keep.map_err(|_| "keep must be a number of files")?;
             }
             _ => {
                 return Err(format!(
-                    "nothing is known of {key}; after the ? of a file come rotate-size=100MiB, \
+                    "unknown parameter {key}; a file takes rotate-size=100MiB, \
                      rotate-every=1h, keep=24 and zstd=on, joined by &"
                 ));
             }

@@ -57,16 +57,20 @@ impl Refusal {
     /// Status line, further headers, and a word for people.
     pub(super) fn parts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Malformed => ("400 Bad Request", "", "this is no HTTP request"),
+            Self::Malformed => ("400 Bad Request", "", "not an HTTP request"),
             Self::NotFound => ("404 Not Found", "", "metrics are at /metrics"),
             Self::NotAllowed => ("405 Method Not Allowed", ALLOW, "only GET and HEAD"),
             Self::TooSlow => ("408 Request Timeout", "", "the request took too long"),
-            Self::WithBody => ("413 Content Too Large", "", "no request with a body"),
+            Self::WithBody => (
+                "413 Content Too Large",
+                "",
+                "requests with a body are not accepted",
+            ),
             Self::Misdirected => ("421 Misdirected Request", "", "only http is served here"),
             Self::TooLarge => (
                 "431 Request Header Fields Too Large",
                 "",
-                "the head is too long",
+                "the request head is too long",
             ),
             Self::NotImplemented => ("501 Not Implemented", "", "only GET and HEAD"),
             Self::TooMany => (

@@ -112,7 +112,7 @@ pub enum WhichTotals {
 /// What else is known of a dump.
 #[derive(Clone, Debug, Default)]
 pub struct Dumped {
-    /// The number of IPVS's family: another one than before means that IPVS was loaded anew.
+    /// The number of IPVS's family: another one than before means that the ip_vs module was reloaded.
     pub family: Option<u16>,
     /// Whether the probe saw it begin.
     pub seen: bool,

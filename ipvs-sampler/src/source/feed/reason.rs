@@ -92,24 +92,24 @@ reasons! {
         "run as root, or grant them (where kernel.perf_event_paranoid is above 2, CAP_SYS_ADMIN too)";
     /// Debian's and Ubuntu's levels above 2.
     PerfEventParanoid: NotPermitted,
-        "kernel.perf_event_paranoid is above 2, which asks for CAP_SYS_ADMIN",
+        "kernel.perf_event_paranoid is above 2, which requires CAP_SYS_ADMIN",
         "set it to 2 (sysctl kernel.perf_event_paranoid=2), or grant CAP_SYS_ADMIN";
     /// `EPERM` with all capabilities.
     Refused: NotPermitted,
         "the kernel refused the probe although the capabilities are there",
-        "look for a security module, a seccomp filter or a container's limits";
+        "check for a security module, a seccomp filter or container limits";
     /// Before 5.11 what BPF takes is counted as locked memory.
     LockedMemory: NotPermitted,
         "RLIMIT_MEMLOCK, the limit of locked memory, is too low for the probe",
         "raise it (LimitMEMLOCK=infinity, ulimit -l unlimited), or grant CAP_SYS_RESOURCE";
     /// Loading would get this process killed.
     CgroupMemory: NotPermitted,
-        "the memory cgroup has too little left for the probe",
+        "the memory cgroup has too little memory left for the probe",
         "raise its limit (MemoryMax=, resources.limits.memory), or use --ebpf off";
     /// `ENOMEM`.
     NoMemory: Unsupported,
-        "the kernel has no memory for the probe",
-        "free some, or use --ebpf off";
+        "the kernel is out of memory for the probe",
+        "free memory, or use --ebpf off";
     /// More than 2^32 cells.
     TooManyCells: Unsupported,
         "there are too many services, destinations and CPUs to count",
@@ -132,8 +132,8 @@ reasons! {
         "please report the kernel's version";
     /// Any other error of the kernel.
     KernelError: Unsupported,
-        "the kernel answered with an error",
-        "run `ipvs-sampler doctor` for it, and report it with the kernel's version";
+        "the kernel returned an error",
+        "run `ipvs-sampler doctor` for details, and report it with the kernel's version";
     /// Attached, and switched off.
     FtraceOff: NotPermitted,
         "kernel.ftrace_enabled is 0, so attached probes do not fire",

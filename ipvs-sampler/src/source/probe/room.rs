@@ -49,7 +49,7 @@ impl Room {
                 return Err(Unavailable::with_detail(
                     Reason::CgroupMemory,
                     &format!(
-                        "it needs {} MiB for a moment, and {} of {} MiB are left",
+                        "loading needs {} MiB, and {} of {} MiB are free",
                         mib(needed),
                         left >> 20,
                         mib(limit)

@@ -29,7 +29,7 @@ impl User {
             (Err(_), Ok(number)) => numbered(number),
             (Err(error), Err(_)) => return Err(error),
         }
-        .ok_or_else(|| "is no name in /etc/passwd, and no number".into())
+        .ok_or_else(|| "no such user in /etc/passwd".into())
     }
 }
 
