@@ -113,7 +113,7 @@ fn a_wrong_file_is_told_by_line_and_key() {
     assert!(wrong("telegraf-execd = \"none\"").contains("unknown key telegraf-execd"));
     let text = wrong("# a comment\ninterval = \"10\"\n");
     assert!(
-        text.starts_with("FILE:2: interval: invalid value '10' for '--interval <INTERVAL>':"),
+        text.starts_with("FILE:2: interval: invalid value '10' for '--interval <TIME>':"),
         "{text}"
     );
     assert!(wrong("live = \"maybe\"").contains("[possible values: auto, off]"));
