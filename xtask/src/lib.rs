@@ -1,7 +1,7 @@
 //! `cargo xtask VERB`: what the project needs beyond plain cargo.
 //!
 //! `verbs` has a file for each verb. What they share is in rooms (`debian`, `dist`, `guest`, `package`, `tidy`) and
-//! in the files beside this one.
+//! in the files beside this one. It is a library so that the tests of the documents can ask it for its command line.
 
 mod arch;
 mod build;
@@ -21,7 +21,7 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The project's own tasks.
 #[derive(Parser)]
@@ -33,30 +33,45 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Install what the other verbs need and this machine lacks
+    /// Install what the other verbs need
     Setup(verbs::setup::Args),
     /// Build the eBPF object and print its path
     Ebpf,
-    /// Build the static ipvs-sampler binary, the eBPF object inside, and print its path
+    /// Build the static ipvs-sampler binary with the eBPF object inside, and print its path
     Build,
-    /// Make packages, archive, bill of materials and checksums, and print the folder they are in
+    /// Build package, archive, bill of materials and checksums, and print their folder
     Dist,
-    /// Make them, install them in a Debian root and in a guest with systemd, and test them there
+    /// Build the packages and test them in a Debian root and in a guest with systemd
     PackageTest(verbs::package::Args),
-    /// Boot a kernel with a configured director and traffic, and watch ipvs-sampler there
+    /// Boot a director with traffic in a guest, and show the sampler's output
     Lab(verbs::lab::Args),
-    /// Run the host's tests, those against real servers and Python's parser, the kernel tests on each kernel,
-    /// then those of the packages
+    /// Run all tests: on the host, against real servers and Python's parser, on each kernel, on the packages
     Test(verbs::test::Args),
-    /// Measure what a live sampler costs, here and in a guest, and print a table
+    /// Measure what a live sampler costs, on this machine and in a guest, and print a table
     Bench(verbs::bench::Args),
-    /// Hold the code against ARCHITECTURE.md: who imports whom, where clocks and `unsafe` may be
+    /// Check the code against ARCHITECTURE.md: imports, clocks, `unsafe`, file lengths
     Tidy,
-    /// Everything that a change must pass: format, structure, lints, docs, tests
+    /// Write the generated pages docs/metrics.md and docs/options.md
+    Docs,
+    /// Run everything that a change must pass: format, structure, lints, docs, tests
     Ci,
 }
 
-fn main() -> ExitCode {
+/// The definition of the command line.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
+
+/// The kernel series that the tests boot, and whether a test run fails without that kernel.
+pub fn kernels() -> impl Iterator<Item = (&'static str, bool)> {
+    let series = debian::kernel::Series::ALL.into_iter();
+    series.map(|series| (series.name(), series.required()))
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Setup(args) => verbs::setup::run(&args),
         Verb::Ebpf => verbs::build::object(),
@@ -67,6 +82,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => verbs::test::run(&args),
         Verb::Bench(args) => verbs::bench::run(&args),
         Verb::Tidy => tidy::run(),
+        Verb::Docs => verbs::docs::run(),
         Verb::Ci => verbs::ci::run(),
     };
     match outcome {

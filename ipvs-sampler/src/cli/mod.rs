@@ -125,9 +125,9 @@ const ELSEWHERE_LONG: &str = "\
 Every option except --config and --telegraf-execd can also be set by an environment variable or in the configuration \
 file. The command line takes precedence over the environment, and the environment over the file:
 
-  command line  --log-format json            --output stdout --output file:/tmp/a    --tag rack=7
-  environment   IPVS_SAMPLER_LOG_FORMAT=json  IPVS_SAMPLER_OUTPUT=\"stdout file:/tmp/a\"  IPVS_SAMPLER_TAG=rack=7
-  file          log-format = \"json\"          output = [\"stdout\", \"file:/tmp/a\"]      tag = { rack = \"7\" }";
+  command line  --tag rack=7             --output stdout --output file:/a
+  environment   IPVS_SAMPLER_TAG=rack=7  IPVS_SAMPLER_OUTPUT=\"stdout file:/a\"
+  file          tag = { rack = \"7\" }     output = [\"stdout\", \"file:/a\"]";
 
 /// `run`.
 #[derive(Clone, Debug, Args)]

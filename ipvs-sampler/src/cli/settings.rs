@@ -157,7 +157,7 @@ pub struct Fixed {
     /// Example: --user nobody
     #[arg(help_heading = SERVICE, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Privileges to keep after start-up
+    /// Privileges to keep
     #[arg(help_heading = SERVICE, long, value_name = "POLICY", value_enum, default_value_t = Privileges::Reattach)]
     pub privileges: Privileges,
     /// Format of messages on standard error

@@ -45,7 +45,7 @@ pub enum Live {
 pub enum Rates {
     /// Difference since the previous tick, divided by that time, where both are known
     Window,
-    /// The kernel's moving average, updated every 2 s, as ipvsadm --rate shows it
+    /// The kernel's moving average, updated every 2 s, as ipvsadm shows it
     Kernel,
 }
 
