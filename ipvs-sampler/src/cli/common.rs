@@ -8,12 +8,21 @@ use crate::{model::Filter, schema::Netmask};
 /// Which services and destinations.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Selection {
-    /// Only what fits: conditions joined by commas, such as tcp,address=10.0.0.0/8,port=80-90 or
-    /// fwmark=7; destination=CIDR and destination-port=PORT are about destinations alone. When
-    /// repeated, fitting one is enough
+    /// Include matching services and destinations; may be repeated
+    ///
+    /// A FILTER is a list of conditions, separated by commas, that must all hold: tcp, udp or sctp; address=CIDR,
+    /// port=N or FROM-TO, fwmark=N or FROM-TO for services and all their destinations; destination=CIDR and
+    /// destination-port=N or FROM-TO for destinations alone. When the option is repeated, one matching filter is
+    /// enough.
+    ///
+    /// Example: --include tcp,address=10.0.0.0/8,port=80-90
     #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub include: Vec<Filter>,
-    /// Not what fits, written as for --include. May be repeated
+    /// Exclude matching services and destinations; may be repeated
+    ///
+    /// A FILTER is written as for --include. Exclusion takes precedence over inclusion.
+    ///
+    /// Example: --exclude udp --exclude fwmark=1-100
     #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub exclude: Vec<Filter>,
 }
@@ -21,8 +30,13 @@ pub struct Selection {
 /// Where to look.
 #[derive(Clone, Debug, Args)]
 pub struct Place {
-    /// A network namespace to look into in place of this one: its name (ip netns), a path, or pid:N
-    /// for that of a process. May be repeated
+    /// Network namespace to look into; may be repeated
+    ///
+    /// NAMESPACE is a name that ip netns knows, a path, or pid:N for the namespace of a process. Without this
+    /// option it is the namespace that the sampler was started in. Needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for
+    /// another user's process.
+    ///
+    /// Example: --netns blue
     #[arg(long, value_name = "NAMESPACE")]
     pub netns: Vec<String>,
 }
@@ -30,7 +44,7 @@ pub struct Place {
 /// How tags are written.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Tags {
-    /// What the netmask tag counts
-    #[arg(long, value_enum, default_value_t = Netmask::Popcount)]
+    /// How to write the netmask tag
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = Netmask::Popcount)]
     pub netmask: Netmask,
 }

@@ -5,16 +5,18 @@ use clap::{Args, builder::PossibleValuesParser};
 /// `completions`.
 #[derive(Clone, Debug, Args)]
 pub struct Completions {
-    /// For which shell
-    #[arg(value_parser = PossibleValuesParser::new(["bash", "zsh", "fish"]))]
+    /// The shell
+    #[arg(value_name = "SHELL", value_parser = PossibleValuesParser::new(["bash", "zsh", "fish"]))]
     pub shell: String,
 }
 
 /// `man`.
 #[derive(Clone, Debug, Args)]
 pub struct Man {
-    /// The page of this subcommand; without, that of the program
-    #[arg(value_parser = PossibleValuesParser::new(SUBCOMMANDS))]
+    /// Subcommand whose page to print
+    ///
+    /// Without it, the page of ipvs-sampler itself is printed.
+    #[arg(value_name = "SUBCOMMAND", value_parser = PossibleValuesParser::new(SUBCOMMANDS))]
     pub subcommand: Option<String>,
 }
 

@@ -12,6 +12,18 @@ use crate::{
     encode::MetricNames, schema::FieldSet, sink::Target, system::messages::Format as MessageFormat,
 };
 
+// One name for each kind of value, in help, manual and documents.
+const TIME: &str = "TIME";
+const SIZE: &str = "SIZE";
+
+// Help has them in the order in which options first name them.
+const SAMPLING: &str = "Sampling";
+const OUTPUTS: &str = "Outputs";
+const LINES: &str = "Lines";
+const SELECTION: &str = "Selection";
+const EBPF: &str = "eBPF";
+const SERVICE: &str = "Service";
+
 /// What `run` takes, wherever it stands.
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
@@ -26,86 +38,139 @@ pub struct Settings {
 /// What a reload can change.
 #[derive(Clone, Debug, Args)]
 pub struct Reloadable {
-    /// Time between complete snapshots, such as 10s or 500ms
-    #[arg(help_heading = "Sampling", long, default_value = "10s", value_parser = period)]
+    /// Time between complete snapshots
+    ///
+    /// A complete snapshot has a line for every virtual service, every destination and the sampler itself. The
+    /// first one is written at once, the next ones at multiples of this time on the wall clock. A TIME is
+    /// written like 10s, 500ms or 1m30s, from 1ms to ten years.
+    ///
+    /// Example: --interval 1s
+    #[arg(help_heading = SAMPLING, long, value_name = TIME, default_value = "10s", value_parser = period)]
     pub interval: Duration,
-    /// Time between lines for what changed, or was scheduled to, while the probe runs
-    #[arg(help_heading = "Sampling", long, default_value = "100ms", value_parser = period)]
+    /// Time between lines for what changed
+    ///
+    /// Between complete snapshots, mode live writes every service and destination that changed, and mode
+    /// events writes the destinations that connections were scheduled to. Has no effect without the eBPF
+    /// probe.
+    ///
+    /// Example: --resolution 10ms
+    #[arg(help_heading = SAMPLING, long, value_name = TIME, default_value = "100ms", value_parser = period)]
     pub resolution: Duration,
-    /// What cps and pps are
-    #[arg(help_heading = "Sampling", long, value_enum, default_value_t = Rates::Window)]
+    /// How to compute rates
+    ///
+    /// Applies to cps, to packets per second and to bytes per second.
+    #[arg(help_heading = SAMPLING, long, value_name = "METHOD", value_enum, default_value_t = Rates::Window)]
     pub rates: Rates,
-    /// Where to write: stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, udp://HOST:PORT,
-    /// influx+http://HOST:PORT/?db=NAME (influx2, influx3), or prometheus://HOST:PORT to be scraped at.
-    /// May be repeated
-    #[arg(
-        help_heading = "Outputs",
-        long,
-        value_name = "OUTPUT",
-        default_value = "stdout"
-    )]
+    /// Where to write; may be repeated
+    ///
+    /// OUTPUT is stdout, file:PATH, unix:PATH, unixgram:PATH, tcp://HOST:PORT, udp://HOST:PORT,
+    /// influx+http://HOST:PORT/?db=NAME (InfluxDB 1, VictoriaMetrics),
+    /// influx2+http://HOST:PORT/?org=NAME&bucket=NAME, influx3+http://HOST:PORT/?db=NAME, or
+    /// prometheus://HOST:PORT, which serves /metrics and /healthz there. The influx outputs also take https.
+    ///
+    /// Example: --output stdout --output prometheus://127.0.0.1:10117
+    #[arg(help_heading = OUTPUTS, long, value_name = "OUTPUT", default_value = "stdout")]
     pub output: Vec<Target>,
-    /// Whose names the metrics for Prometheus have
-    #[arg(help_heading = "Outputs", long, value_enum, value_name = "NAMES", default_value_t = MetricNames::Native)]
+    /// Prometheus naming scheme
+    #[arg(help_heading = OUTPUTS, long, value_name = "SCHEME", value_enum, default_value_t = MetricNames::Native)]
     pub prometheus_compat: MetricNames,
-    /// A further tag of every line. May be repeated
-    #[arg(help_heading = "Lines", long, value_name = "NAME=VALUE", value_parser = tag)]
+    /// Add a tag to every line; may be repeated
+    ///
+    /// Prometheus gets it as a label. NAME cannot be the name of an existing tag or field, or end with a
+    /// backslash.
+    ///
+    /// Example: --tag rack=7
+    #[arg(help_heading = LINES, long, value_name = "NAME=VALUE", value_parser = tag)]
     pub tag: Vec<(String, String)>,
-    /// The tag host: auto (the host's name, unless standard output is an output), on, off, or a name
-    #[arg(help_heading = "Lines", long, default_value = "auto", value_parser = host)]
+    /// The host tag: auto, on, off, or the name to use
+    ///
+    /// auto adds the host's name unless one of the outputs is standard output, whose reader adds its own.
+    ///
+    /// Example: --host lb1
+    #[arg(help_heading = LINES, long, value_name = "HOST", default_value = "auto", value_parser = host)]
     pub host: Host,
-    #[command(flatten, next_help_heading = "Selection")]
+    #[command(flatten, next_help_heading = SELECTION)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub selection: Selection,
-    #[command(flatten, next_help_heading = "Lines")]
+    #[command(flatten, next_help_heading = LINES)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub tags: Tags,
 }
 
-/// What stays until the sampler is started again.
+/// What stays until the sampler is restarted.
 #[derive(Clone, Debug, Args)]
 pub struct Fixed {
-    /// End after so long
-    #[arg(help_heading = "Sampling", long = "for", value_name = "DURATION", value_parser = period)]
+    /// Stop after this long
+    ///
+    /// The sampler writes one last complete snapshot when it stops.
+    ///
+    /// Example: --for 30s
+    #[arg(help_heading = SAMPLING, long = "for", value_name = TIME, value_parser = period)]
     pub for_: Option<Duration>,
-    /// End after so many complete snapshots (without IPVS there are none)
-    #[arg(help_heading = "Sampling", long, value_name = "SNAPSHOTS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Stop after N complete snapshots
+    ///
+    /// An interval without a snapshot does not count: the dump failed, or IPVS was not loaded.
+    ///
+    /// Example: --count 3
+    #[arg(help_heading = SAMPLING, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    #[command(flatten, next_help_heading = "Selection")]
+    #[command(flatten, next_help_heading = SELECTION)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub place: Place,
-    /// Whether to use the eBPF probe
-    #[arg(help_heading = "eBPF", long, value_enum, default_value_t = Ebpf::Auto)]
+    /// Use the eBPF probe
+    #[arg(help_heading = EBPF, long, value_name = "WHEN", value_enum, default_value_t = Ebpf::Auto)]
     pub ebpf: Ebpf,
-    /// Whether to read all counters live, at each tick, where the probe can
-    #[arg(help_heading = "eBPF", long, value_enum, default_value_t = Live::Auto)]
+    /// Read all counters live at each tick
+    #[arg(help_heading = EBPF, long, value_name = "WHEN", value_enum, default_value_t = Live::Auto)]
     pub live: Live,
-    /// Show the eBPF programs' own messages on standard error: those of this level (error, warn,
-    /// info, debug or trace) and the more serious ones
-    #[arg(help_heading = "eBPF", long, value_name = "LEVEL")]
+    /// Show messages of the eBPF programs
+    ///
+    /// Messages of this LEVEL and above go to standard error: error, warn, info, debug or trace.
+    ///
+    /// Example: --ebpf-log debug
+    #[arg(help_heading = EBPF, long, value_name = "LEVEL")]
     pub ebpf_log: Option<log::Level>,
-    /// Size of the ring buffer between the eBPF programs and the sampler, from 4KiB to 256MiB, rounded up to
-    /// a power of two of pages
-    #[arg(help_heading = "eBPF", long, value_name = "SIZE", default_value = "256KiB", value_parser = ring)]
+    /// Size of the probe's ring buffer
+    ///
+    /// From 4KiB to 256MiB; a plain number is bytes. The size is rounded up to a power of two of pages. A
+    /// larger buffer helps when records_lost rises.
+    ///
+    /// Example: --ebpf-ring 1MiB
+    #[arg(help_heading = EBPF, long, value_name = SIZE, default_value = "256KiB", value_parser = ring)]
     pub ebpf_ring: u32,
-    /// How much may wait for each output, such as 64MiB; beyond that the oldest lines are dropped. A longer snapshot waits whole
-    #[arg(help_heading = "Outputs", long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    /// Size of each output's queue
+    ///
+    /// When the queue is full, its oldest lines are dropped and counted. A snapshot that is larger than the
+    /// queue still waits as a whole. A SIZE is a number of bytes, or written like 64KiB, 64MiB or 1GiB.
+    ///
+    /// Example: --output-queue 256MiB
+    #[arg(help_heading = OUTPUTS, long, value_name = SIZE, default_value = "64MiB", value_parser = size)]
     pub output_queue: usize,
-    /// Which fields lines have
-    #[arg(help_heading = "Lines", long, value_enum, default_value_t = FieldSet::All)]
+    /// Set of fields to write
+    #[arg(help_heading = LINES, display_order = 0, long, value_name = "SET", value_enum,
+          default_value_t = FieldSet::All)]
     pub fields: FieldSet,
-    /// After the start, go on as this user: a name in /etc/passwd, or a number
-    #[arg(help_heading = "Daemon", long)]
+    /// Drop to this user after start-up
+    ///
+    /// USER is a name in /etc/passwd, or a number. Outputs are opened as this user.
+    ///
+    /// Example: --user nobody
+    #[arg(help_heading = SERVICE, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Which privileges to keep once all is open
-    #[arg(help_heading = "Daemon", long, value_enum, default_value_t = Privileges::Reattach)]
+    /// Privileges to keep
+    #[arg(help_heading = SERVICE, long, value_name = "POLICY", value_enum, default_value_t = Privileges::Reattach)]
     pub privileges: Privileges,
-    /// How messages on standard error are written [default: telegraf with --telegraf-execd, else text]
-    #[arg(help_heading = "Daemon", long, value_enum)]
+    /// Format of messages on standard error
+    ///
+    /// The default is text, or telegraf with --telegraf-execd.
+    #[arg(help_heading = SERVICE, long, value_name = "FORMAT", value_enum)]
     pub log_format: Option<MessageFormat>,
-    /// Run for Telegraf's execd input: ends when standard input does, messages as Telegraf reads them.
-    /// With stdin, each line on standard input asks for a complete snapshot (signal = "STDIN")
-    #[arg(help_heading = "Daemon", long, value_enum, value_name = "SIGNAL", num_args = 0..=1, require_equals = true,
+    /// Run under Telegraf's execd input
+    ///
+    /// The sampler stops when its standard input is closed, and writes messages in Telegraf's format.
+    ///
+    /// Example: --telegraf-execd=stdin
+    #[arg(help_heading = SERVICE, long, value_enum, value_name = "SIGNAL", num_args = 0..=1, require_equals = true,
           default_missing_value = "none")]
     pub telegraf_execd: Option<Execd>,
 }

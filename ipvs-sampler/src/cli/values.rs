@@ -13,39 +13,39 @@ use crate::{
 /// Choices for the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Ebpf {
-    /// Use it where it can run, say why where it cannot
+    /// Use it if it can run; otherwise say why and use netlink alone
     Auto,
-    /// End when it cannot run
+    /// Exit if it cannot run; mode events is enough
     Require,
-    /// Netlink alone
+    /// Use netlink alone
     Off,
 }
 
 /// Choices for privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Privileges {
-    /// Those that a new probe takes, for when IPVS is loaded anew or grows
+    /// Keep what a new probe needs, for when IPVS is reloaded or outgrows the current probe
     Reattach,
-    /// Only what the running one takes: where a new one is needed, end with exit code 75, for a service
-    /// manager to start all again
+    /// Keep only what the running probe needs; exit with code 75 when a new one is needed, so that the service
+    /// manager restarts the sampler
     Least,
 }
 
 /// Choices for the live counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Live {
-    /// Read them where that can be done, say why where it cannot
+    /// Read them if the probe can; otherwise say why and fall back to mode events
     Auto,
-    /// Connections by events alone
+    /// Never read them; count connections by events
     Off,
 }
 
 /// Choices for rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Rates {
-    /// Counted since the tick before, where that is known
+    /// Difference since the previous tick, divided by that time, where both are known
     Window,
-    /// The kernel's own moving average, in steps of 2 s
+    /// The kernel's moving average, updated every 2 s, as ipvsadm shows it
     Kernel,
 }
 
@@ -65,9 +65,9 @@ pub enum Host {
 /// How Telegraf's `execd` input asks for samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Execd {
-    /// Not at all: samples come at the interval
+    /// Telegraf's signal = "none": snapshots come at the interval
     None,
-    /// By a line on standard input
+    /// Telegraf's signal = "STDIN": each line on standard input also requests a complete snapshot
     Stdin,
 }
 
@@ -79,10 +79,10 @@ impl ValueEnum for Netmask {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Popcount => PossibleValue::new("popcount").help(
-                "As Telegraf: the number of bits set, also in an IPv6 prefix length (64 gives 1)",
+                "As Telegraf does: number of bits set, even in an IPv6 prefix length (64 becomes 1)",
             ),
             Self::Prefix => {
-                PossibleValue::new("prefix").help("The length of the prefix, for IPv6 too")
+                PossibleValue::new("prefix").help("Prefix length for IPv4 and IPv6")
             }
         })
     }
@@ -98,11 +98,13 @@ impl ValueEnum for FieldSet {
             // What lines in between have is not for the operator to choose.
             Self::Scheduled => None,
             Self::All => {
-                Some(PossibleValue::new("telegraf").help("Those of Telegraf's ipvs input"))
+                Some(PossibleValue::new("telegraf").help("The fields of Telegraf's ipvs input"))
             }
-            Self::Extended => Some(PossibleValue::new("extended").help(
-                "Also weights, thresholds, bytes per second, peaks, and how connections arrived",
-            )),
+            Self::Extended => {
+                Some(PossibleValue::new("extended").help(
+                    "Also weights, thresholds, bytes per second, peaks and interarrival times",
+                ))
+            }
         }
     }
 }
@@ -114,10 +116,10 @@ impl ValueEnum for MetricNames {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::Native => PossibleValue::new("native").help("Our own"),
-            Self::Node => {
-                PossibleValue::new("node").help("Those of node_exporter's ipvs collector")
-            }
+            Self::Native => PossibleValue::new("native")
+                .help("The sampler's own names: ipvs_virtual_server_*, ipvs_real_server_*"),
+            Self::Node => PossibleValue::new("node")
+                .help("Names of node_exporter's ipvs collector: node_ipvs_*"),
         })
     }
 }

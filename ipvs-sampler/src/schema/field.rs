@@ -2,12 +2,15 @@
 //! comes from, and what it is for Prometheus.
 
 use super::{
-    metric::Metric,
+    metric::{INTERVAL, Metric},
     value::{
         FieldSet::{self, All, Extended},
         Value,
     },
 };
+
+/// When fields about an interval are there.
+pub(super) const COMPLETE: &str = "in complete snapshots";
 
 /// A field of a measurement.
 #[derive(Debug)]
@@ -176,6 +179,12 @@ impl<Row> Field<Row> {
     pub(super) const fn when(mut self, when: &'static str) -> Self {
         self.when = when;
         self
+    }
+
+    /// Only of lines with what an interval knows, which are those of complete snapshots with extended fields.
+    pub(super) const fn interval(self) -> Self {
+        let field = self.extended().metric(Metric::Left(INTERVAL));
+        field.when(COMPLETE)
     }
 
     /// Something else for Prometheus.

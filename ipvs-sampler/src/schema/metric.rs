@@ -18,6 +18,6 @@ pub enum Metric {
 }
 
 /// Of rates.
-pub(super) const RATE: &str = "rate() of the counter tells it, over any time";
+pub(super) const RATE: &str = "rate() of the counter";
 /// Of what has been since the last complete snapshot.
-pub(super) const INTERVAL: &str = "it is about one interval, and who scrapes would miss some";
+pub(super) const INTERVAL: &str = "none: it covers one interval";

@@ -8,7 +8,7 @@ use super::{DestinationRow, Measurement, TagValue, sampler::SamplerRow, words};
 use crate::model::{Service, VirtualAddress};
 
 /// Behind the measurement's name, the metric whose labels are all that does not tell series apart.
-pub const INFO: (&str, &str) = ("info", "what is configured");
+pub const INFO: (&str, &str) = ("info", "What is configured, as labels");
 
 /// A further label of destinations, see [`virtual_address_family`].
 pub const VIRTUAL_ADDRESS_FAMILY: &str = "virtual_address_family";
@@ -25,26 +25,23 @@ pub fn virtual_address_family(row: &DestinationRow<'_>) -> TagValue<'static> {
 }
 
 /// The metric whose labels are `mode` and `reason`.
-pub const MODE_INFO: (&str, &str) = (
-    "mode_info",
-    "how connections are known, and why it is no better mode",
-);
+pub const MODE_INFO: (&str, &str) = ("mode_info", "Mode, and why it is not a better one");
 
 /// Metrics about a page that are no fields of `ipvs_sampler`, whose lines have a timestamp: when the last
 /// dump had ended, and when the page's counters were read.
 pub const MOMENTS: [(Metric, &str); 2] = [
     (
         Seconds("snapshot_timestamp_seconds"),
-        "when the last netlink dump had ended, since 1970",
+        "End of the last netlink dump, as Unix time",
     ),
     (
         Seconds("tick_timestamp_seconds"),
-        "when the tick that these numbers are of was at work, since 1970",
+        "Tick that these numbers are from, as Unix time",
     ),
 ];
 
 /// The metric with the sampler's version.
-pub const BUILD_INFO: (&str, &str) = ("build_info", "version of ipvs-sampler");
+pub const BUILD_INFO: (&str, &str) = ("build_info", "Version of ipvs-sampler");
 
 /// The names of node_exporter's `ipvs` collector (collector/ipvs_linux.go): metric, help.
 pub mod node {

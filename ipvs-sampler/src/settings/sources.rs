@@ -113,6 +113,15 @@ impl Sources {
         }
     }
 
+    /// These arguments, and no variables.
+    #[must_use]
+    pub fn of_arguments(arguments: Vec<OsString>) -> Self {
+        Self {
+            arguments,
+            variables: Vec::new(),
+        }
+    }
+
     /// Reads the file and joins everything.
     ///
     /// # Errors

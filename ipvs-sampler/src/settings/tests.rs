@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use clap::CommandFactory as _;
+
 use super::{Configuration, Problem, Sources, show};
 use crate::cli::{Command, Settings};
 
@@ -113,7 +115,7 @@ fn a_wrong_file_is_told_by_line_and_key() {
     assert!(wrong("telegraf-execd = \"none\"").contains("unknown key telegraf-execd"));
     let text = wrong("# a comment\ninterval = \"10\"\n");
     assert!(
-        text.starts_with("FILE:2: interval: invalid value '10' for '--interval <INTERVAL>':"),
+        text.starts_with("FILE:2: interval: invalid value '10' for '--interval <TIME>':"),
         "{text}"
     );
     assert!(wrong("live = \"maybe\"").contains("[possible values: auto, off]"));
@@ -337,4 +339,22 @@ fn variables_of_no_option_are_found() {
     };
     let unknown: Vec<_> = sources.unknown_variables().collect();
     assert_eq!(unknown, ["IPVS_SAMPLER_INTERVALL"]);
+}
+
+#[test]
+fn the_variables_that_help_names_are_those_that_are_read() {
+    let program = crate::cli::Cli::command();
+    let run = program.find_subcommand("run").unwrap();
+    let options = run.get_arguments().filter_map(clap::Arg::get_long);
+    let variables: Vec<_> = options.filter_map(crate::cli::variable).collect();
+    assert!(variables.len() > 20);
+    let read = Sources {
+        arguments: Vec::new(),
+        variables: variables
+            .iter()
+            .map(|name| (name.clone(), "".into()))
+            .collect(),
+    };
+    assert_eq!(read.unknown_variables().count(), 0);
+    assert_eq!(crate::cli::variable("telegraf-execd"), None);
 }

@@ -15,11 +15,11 @@ use super::{clock::Moment, json::Writer};
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For a terminal or the journal, who know the time themselves
+    /// Plain text, for a terminal or the journal
     Text,
-    /// One JSON object each: time, level, message
+    /// One JSON object per line, with time, level and message
     Json,
-    /// Beginning with a level that Telegraf understands (plugins/inputs/execd)
+    /// Lines that begin with a level as Telegraf's execd input reads it (E!, W!, I!)
     Telegraf,
 }
 

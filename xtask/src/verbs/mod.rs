@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod ci;
 pub(crate) mod dist;
+pub(crate) mod docs;
 pub(crate) mod lab;
 pub(crate) mod package;
 pub(crate) mod setup;

@@ -1,5 +1,6 @@
 //! The whole sampler over a kernel in miniature, in which anything may happen between any two answers.
 
+mod fields;
 mod script;
 mod world;
 
@@ -53,12 +54,16 @@ fn key(service: &ServiceKey, destination: Option<&DestinationKey>) -> Key {
 
 impl Run {
     fn new(seed: u64, chances: Chances, live: bool) -> Self {
+        Self::with(seed, chances, live, choices(live))
+    }
+
+    fn with(seed: u64, chances: Chances, live: bool, choices: Choices) -> Self {
         let world = Rc::new(RefCell::new(World::new(seed)));
         let script = Script {
             world: Rc::clone(&world),
             live,
         };
-        let sampler = Sampler::start(Box::new(script), choices(live), String::new());
+        let sampler = Sampler::start(Box::new(script), choices, String::new());
         world.borrow_mut().chances = chances;
         Self {
             world,

@@ -221,7 +221,8 @@ impl Feed for Script {
         })
     }
 
-    fn arrivals(&mut self, _: &mut Vec<Arrival>) -> u64 {
+    fn arrivals(&mut self, into: &mut Vec<Arrival>) -> u64 {
+        into.append(&mut self.world.borrow_mut().arrivals);
         0
     }
 

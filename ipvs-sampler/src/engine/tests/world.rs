@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ipvs_sampler_common::{COUNTERS, Slot, Tally};
+use ipvs_sampler_common::{Arrival, COUNTERS, Slot, Tally};
 
 use crate::model::{
     Destination, DestinationKey, Service, ServiceKey, Snapshot, Stats, VirtualAddress,
@@ -99,6 +99,8 @@ pub(super) struct World {
     /// Changes have been lost, and no new probe has begun since.
     pub(super) uncertain: bool,
     pub(super) probes_started: u32,
+    /// Those that the probe has yet to hand over.
+    pub(super) arrivals: Vec<Arrival>,
     pub(super) quiet: bool,
 }
 
@@ -126,6 +128,7 @@ impl World {
             at_reading: BTreeMap::new(),
             uncertain: false,
             probes_started: 0,
+            arrivals: Vec::new(),
             quiet: false,
         };
         for _ in 0..20 {

@@ -9,7 +9,7 @@ use crate::{
         Unit::{Of, PerSecond},
         Value,
         Value::Unsigned,
-        metric::{INTERVAL, RATE},
+        metric::RATE,
         value::optional,
     },
 };
@@ -48,7 +48,7 @@ pub(super) const fn bytes_in<Row: Counted>() -> Field<Row> {
     Field::<Row>::counter(
         "bytes_in",
         Of("bytes"),
-        "bytes towards real servers since creation or zeroing",
+        "Bytes sent to real servers since creation or the last zeroing",
         |row| Unsigned(row.stats().bytes_in),
     )
 }
@@ -57,7 +57,7 @@ pub(super) const fn bytes_out<Row: Counted>() -> Field<Row> {
     Field::<Row>::counter(
         "bytes_out",
         Of("bytes"),
-        "bytes back since creation or zeroing",
+        "Bytes sent back to clients since creation or the last zeroing",
         |row| Unsigned(row.stats().bytes_out),
     )
 }
@@ -66,7 +66,7 @@ pub(super) const fn bytes_per_second_in<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "bytes_per_second_in",
         PerSecond("bytes"),
-        "bytes towards real servers per second",
+        "Bytes per second sent to real servers",
         |row| Unsigned(row.stats().bytes_in_per_second),
     )
     .extended()
@@ -77,7 +77,7 @@ pub(super) const fn bytes_per_second_out<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "bytes_per_second_out",
         PerSecond("bytes"),
-        "bytes back per second",
+        "Bytes per second sent back to clients",
         |row| Unsigned(row.stats().bytes_out_per_second),
     )
     .extended()
@@ -88,7 +88,7 @@ pub(super) const fn connections<Row: Counted>() -> Field<Row> {
     Field::<Row>::counter(
         "connections",
         Of("connections"),
-        "connections scheduled since creation or zeroing",
+        "Connections scheduled since creation or the last zeroing",
         |row| Unsigned(row.stats().connections),
     )
     .scheduled()
@@ -98,7 +98,7 @@ pub(super) const fn cps<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "cps",
         PerSecond("connections"),
-        "connections scheduled per second",
+        "Connections scheduled per second",
         |row| Unsigned(row.stats().connections_per_second),
     )
     .scheduled()
@@ -109,19 +109,18 @@ pub(super) const fn cps_max<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "cps_max",
         PerSecond("connections"),
-        "highest connections per second of any tick since the last complete snapshot",
+        "Highest cps of any tick since the previous complete snapshot",
         |row| row.peak(|peak| Some(peak.connections)),
     )
-    .extended()
+    .interval()
     .modes(Modes::Probe)
-    .metric(Left(INTERVAL))
 }
 
 pub(super) const fn pkts_in<Row: Counted>() -> Field<Row> {
     Field::<Row>::counter(
         "pkts_in",
         Of("packets"),
-        "packets towards real servers since creation or zeroing",
+        "Packets sent to real servers since creation or the last zeroing",
         |row| Unsigned(row.stats().packets_in),
     )
     .metric(Counter("packets_in"))
@@ -131,7 +130,7 @@ pub(super) const fn pkts_out<Row: Counted>() -> Field<Row> {
     Field::<Row>::counter(
         "pkts_out",
         Of("packets"),
-        "packets back since creation or zeroing",
+        "Packets sent back to clients since creation or the last zeroing",
         |row| Unsigned(row.stats().packets_out),
     )
     .metric(Counter("packets_out"))
@@ -141,7 +140,7 @@ pub(super) const fn pps_in<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "pps_in",
         PerSecond("packets"),
-        "packets towards real servers per second",
+        "Packets per second sent to real servers",
         |row| Unsigned(row.stats().packets_in_per_second),
     )
     .metric(Left(RATE))
@@ -151,19 +150,18 @@ pub(super) const fn pps_in_max<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "pps_in_max",
         PerSecond("packets"),
-        "highest pps_in of any tick since the last complete snapshot; in mode live",
+        "Highest pps_in of any tick since the previous complete snapshot",
         |row| row.peak(|peak| peak.packets_in),
     )
-    .extended()
+    .interval()
     .modes(Modes::Live)
-    .metric(Left(INTERVAL))
 }
 
 pub(super) const fn pps_out<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "pps_out",
         PerSecond("packets"),
-        "packets back per second",
+        "Packets per second sent back to clients",
         |row| Unsigned(row.stats().packets_out_per_second),
     )
     .metric(Left(RATE))
@@ -173,10 +171,9 @@ pub(super) const fn pps_out_max<Row: Counted>() -> Field<Row> {
     Field::<Row>::gauge(
         "pps_out_max",
         PerSecond("packets"),
-        "highest pps_out of any tick since the last complete snapshot; in mode live",
+        "Highest pps_out of any tick since the previous complete snapshot",
         |row| row.peak(|peak| peak.packets_out),
     )
-    .extended()
+    .interval()
     .modes(Modes::Live)
-    .metric(Left(INTERVAL))
 }

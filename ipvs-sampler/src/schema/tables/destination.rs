@@ -3,15 +3,14 @@
 use super::{address, common, family, fwmark, port, protocol};
 use crate::model::{ArrivalSummary, Gaps};
 use crate::schema::FieldSet::All;
-use crate::schema::Metric::{Gauge, Left};
+use crate::schema::Metric::Gauge;
 use crate::schema::Unit::{self, Nanoseconds, Of};
 use crate::schema::Value::{self, Absent, Text, Unsigned};
-use crate::schema::metric::INTERVAL;
 use crate::schema::value::optional;
 use crate::schema::{DestinationRow, Field, Measurement, Modes, Tag, TagValue, words};
 
 /// Of times between connections.
-const GAPS: &str = "two connections or more came since the last complete snapshot";
+const GAPS: &str = "in complete snapshots, when a connection followed an earlier one";
 
 impl<'a> DestinationRow<'a> {
     /// `ipvs_real_server`.
@@ -20,7 +19,7 @@ impl<'a> DestinationRow<'a> {
         tags: &[
             Tag {
                 name: "address",
-                help: "address of the real server",
+                help: "Address of the real server",
                 series: true,
                 value: |row, _| TagValue::Address {
                     family: row.destination.key.family,
@@ -29,43 +28,43 @@ impl<'a> DestinationRow<'a> {
             },
             Tag {
                 name: "address_family",
-                help: "inet or inet6, of the real server",
+                help: "Address family of the real server: inet or inet6",
                 series: true,
                 value: |row, _| family(row.destination.key.family),
             },
             Tag {
                 name: "netns",
-                help: "network namespace; absent unless one was chosen",
+                help: "Network namespace, as given by --netns; absent without it",
                 series: true,
                 value: |_, style| style.netns(),
             },
             Tag {
                 name: "port",
-                help: "port of the real server; 0 is the port of the connection",
+                help: "Port of the real server; 0 means the port of the connection",
                 series: true,
                 value: |row, _| TagValue::Number(u32::from(row.destination.key.port)),
             },
             Tag {
                 name: "virtual_address",
-                help: "address of the service; absent with virtual_fwmark",
+                help: "Address of the virtual service; absent for a service by firewall mark",
                 series: true,
                 value: |row, _| address(row.service),
             },
             Tag {
                 name: "virtual_fwmark",
-                help: "firewall mark that selects the service's packets",
+                help: "Firewall mark of the virtual service; absent for a service by address",
                 series: true,
                 value: |row, _| fwmark(&row.service.key),
             },
             Tag {
                 name: "virtual_port",
-                help: "port of the service; absent with virtual_fwmark",
+                help: "Port of the virtual service; absent for a service by firewall mark",
                 series: true,
                 value: |row, _| port(&row.service.key),
             },
             Tag {
                 name: "virtual_protocol",
-                help: "tcp, udp or sctp; absent with virtual_fwmark",
+                help: "Protocol of the virtual service: tcp, udp or sctp; absent for a service by firewall mark",
                 series: true,
                 value: |row, _| protocol(&row.service.key),
             },
@@ -74,7 +73,7 @@ impl<'a> DestinationRow<'a> {
             Field::<Self>::gauge(
                 "active_connections",
                 Of("connections"),
-                "connections in an active state now",
+                "Connections in an active state now",
                 |row| Unsigned(row.destination.active_connections.into()),
             ),
             common::bytes_in(),
@@ -85,86 +84,80 @@ impl<'a> DestinationRow<'a> {
             Field::<Self>::gauge(
                 "connections_10ms_max",
                 Of("connections"),
-                "most connections in any ten milliseconds since the last complete snapshot",
+                "Most connections within any 10 ms since the previous complete snapshot",
                 |row| arrivals(row, |arrivals| Some(arrivals.most_in_10ms.into())),
             )
-            .extended()
-            .modes(Modes::Probe)
-            .metric(Left(INTERVAL)),
+            .interval()
+            .modes(Modes::Probe),
             Field::<Self>::gauge(
                 "connections_1ms_max",
                 Of("connections"),
-                "most connections in any millisecond since the last complete snapshot",
+                "Most connections within any 1 ms since the previous complete snapshot",
                 |row| arrivals(row, |arrivals| Some(arrivals.most_in_1ms.into())),
             )
-            .extended()
-            .modes(Modes::Probe)
-            .metric(Left(INTERVAL)),
+            .interval()
+            .modes(Modes::Probe),
             common::cps(),
             common::cps_max(),
             Field::<Self>::text(
                 "forwarding",
-                "masq, local, tunnel, route, bypass or unknown",
+                "Forwarding method: masq, local, tunnel, route, bypass or unknown",
                 |row| Text(words::forwarding(row.destination.forwarding)),
             )
             .extended(),
             Field::<Self>::gauge(
                 "inactive_connections",
                 Of("connections"),
-                "connections in any other state now",
+                "Connections in any other state now",
                 |row| Unsigned(row.destination.inactive_connections.into()),
             ),
             Field::<Self>::gauge(
                 "interarrival_ns_max",
                 Nanoseconds,
-                "longest time between two connections in a row",
+                "Longest time between two consecutive connections since the previous complete snapshot",
                 |row| gaps(row, |gaps| gaps.longest),
             )
-            .extended()
+            .interval()
             .modes(Modes::Probe)
-            .when(GAPS)
-            .metric(Left(INTERVAL)),
+            .when(GAPS),
             Field::<Self>::gauge(
                 "interarrival_ns_p50",
                 Nanoseconds,
-                "time between two connections in a row: half were not longer",
+                "Median time between two consecutive connections since the previous complete snapshot",
                 |row| gaps(row, |gaps| gaps.p50),
             )
-            .extended()
+            .interval()
             .modes(Modes::Probe)
-            .when(GAPS)
-            .metric(Left(INTERVAL)),
+            .when(GAPS),
             Field::<Self>::gauge(
                 "interarrival_ns_p99",
                 Nanoseconds,
-                "as above, 99 %",
+                "99th percentile of the time between two consecutive connections",
                 |row| gaps(row, |gaps| gaps.p99),
             )
-            .extended()
+            .interval()
             .modes(Modes::Probe)
-            .when(GAPS)
-            .metric(Left(INTERVAL)),
+            .when(GAPS),
             Field::<Self>::gauge(
                 "interarrival_ns_p999",
                 Nanoseconds,
-                "as above, 99.9 %",
+                "99.9th percentile of the time between two consecutive connections",
                 |row| gaps(row, |gaps| gaps.p999),
             )
-            .extended()
+            .interval()
             .modes(Modes::Probe)
-            .when(GAPS)
-            .metric(Left(INTERVAL)),
+            .when(GAPS),
             Field::<Self>::gauge(
                 "lower_threshold",
                 Of("connections"),
-                "new connections again below so many",
+                "Connections below which an overloaded destination gets new connections again; 0 means three quarters of the upper threshold",
                 |row| Unsigned(row.destination.lower_threshold.into()),
             )
             .extended(),
             Field::<Self>::gauge(
                 "overloaded",
                 Unit::None,
-                "1 from the upper threshold down to the lower one, otherwise 0; in mode live",
+                "1 while the destination is overloaded: from reaching the upper threshold until falling below the lower one; otherwise 0",
                 |row| {
                     row.destination
                         .overloaded
@@ -176,7 +169,7 @@ impl<'a> DestinationRow<'a> {
             Field::<Self>::gauge(
                 "persistent_connections",
                 Of("connections"),
-                "persistence templates now",
+                "Persistence templates now",
                 |row| Unsigned(row.destination.persistent_connections.into()),
             )
             .extended(),
@@ -189,14 +182,14 @@ impl<'a> DestinationRow<'a> {
             Field::<Self>::gauge(
                 "upper_threshold",
                 Of("connections"),
-                "no new connections above so many; 0 means no limit",
+                "Connections at which the destination becomes overloaded; 0 means no limit",
                 |row| Unsigned(row.destination.upper_threshold.into()),
             )
             .extended(),
             Field::<Self>::gauge(
                 "weight",
                 Unit::None,
-                "weight; 0 means no new connections",
+                "Weight; 0 means no new connections",
                 |row| Unsigned(row.destination.weight.into()),
             )
             .extended()

@@ -11,8 +11,8 @@ use crate::{
     sink::OutputReport,
 };
 
-const ROTATES: &str = "the output is a file that rotates";
-const SCRAPED: &str = "the output is one that others come to";
+const ROTATES: &str = "only for a file output that rotates";
+const SCRAPED: &str = "only for prometheus:// outputs";
 
 impl<'a> OutputReport<'a> {
     /// `ipvs_sampler_output`.
@@ -20,7 +20,7 @@ impl<'a> OutputReport<'a> {
         name: OUTPUT_MEASUREMENT,
         tags: &[Tag {
             name: OUTPUT_TAG,
-            help: "the output, as it was given",
+            help: "The output, as configured",
             series: true,
             value: |output, _| TagValue::Text(output.label),
         }],
@@ -32,71 +32,71 @@ impl<'a> OutputReport<'a> {
         Field::<Self>::counter(
             "bytes_deleted",
             Of("bytes"),
-            "bytes of former files that rotation deleted",
+            "Bytes in rotated files that were deleted",
             |output| optional(output.counts.deleted.map(|deleted| deleted.bytes)),
         )
         .when(ROTATES),
         Field::<Self>::gauge(
             "bytes_waiting",
             Of("bytes"),
-            "bytes in the queue",
+            "Bytes waiting in the queue",
             |output| Unsigned(output.waiting as u64),
         ),
         Field::<Self>::counter(
             "files_deleted",
             Of("files"),
-            "former files that rotation deleted",
+            "Rotated files that were deleted",
             |output| optional(output.counts.deleted.map(|deleted| deleted.files)),
         )
         .when(ROTATES),
         Field::<Self>::counter(
             "lines_dropped",
             Of("lines"),
-            "lines given up: nobody took them in time",
+            "Lines dropped: queue or disk full, datagram not accepted, or shutdown",
             |output| Unsigned(output.counts.dropped),
         ),
         Field::<Self>::counter(
             "lines_queued",
             Of("lines"),
-            "lines, or samples of a page, that were handed over to the output",
+            "Lines, or samples of a page, handed to the output",
             |output| Unsigned(output.counts.queued),
         ),
         Field::<Self>::counter(
             "lines_rejected",
             Of("lines"),
-            "lines that the other side refused for good",
+            "Lines that the server rejected",
             |output| Unsigned(output.counts.rejected),
         ),
         Field::<Self>::counter(
             "lines_uncertain",
             Of("lines"),
-            "lines that the other side took or refused: its answer does not say which",
+            "Lines that the server either accepted or rejected: its answer does not say which",
             |output| Unsigned(output.counts.uncertain),
         ),
         Field::<Self>::counter(
             "lines_written",
             Of("lines"),
-            "lines, or samples of a page, that the other side has taken",
+            "Lines, or samples of a page, accepted by the other side",
             |output| Unsigned(output.counts.written),
         ),
         Field::<Self>::counter(
             "requests_abandoned",
             Of("requests"),
-            "requests whose client left before it had the whole page",
+            "Requests whose client left before it had the whole page",
             |output| optional(output.counts.requests.map(|requests| requests.abandoned)),
         )
         .when(SCRAPED),
         Field::<Self>::counter(
             "requests_refused",
             Of("requests"),
-            "connections and requests that were refused",
+            "Connections and requests that got no page",
             |output| optional(output.counts.requests.map(|requests| requests.refused)),
         )
         .when(SCRAPED),
         Field::<Self>::counter(
             "retries",
             Of("retries"),
-            "connections made again and requests repeated",
+            "Reconnections and repeated requests",
             |output| Unsigned(output.counts.retries),
         ),
     ];

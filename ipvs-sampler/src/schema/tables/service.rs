@@ -14,49 +14,49 @@ impl<'a> ServiceRow<'a> {
         tags: &[
             Tag {
                 name: "address",
-                help: "address of the service; absent with fwmark",
+                help: "Address of the virtual service; absent for a service by firewall mark",
                 series: true,
                 value: |row, _| address(row.service),
             },
             Tag {
                 name: "address_family",
-                help: "inet or inet6",
+                help: "Address family of the virtual service: inet or inet6",
                 series: true,
                 value: |row, _| family(row.service.key.family),
             },
             Tag {
                 name: "fwmark",
-                help: "firewall mark that selects the service's packets",
+                help: "Firewall mark of the virtual service; absent for a service by address",
                 series: true,
                 value: |row, _| fwmark(&row.service.key),
             },
             Tag {
                 name: "netmask",
-                help: "granularity of persistence: one bits of the mask",
+                help: "Granularity of persistence, written as --netmask says",
                 series: false,
                 value: |row, style| style.netmask(row.service),
             },
             Tag {
                 name: "netns",
-                help: "network namespace; absent unless one was chosen",
+                help: "Network namespace, as given by --netns; absent without it",
                 series: true,
                 value: |_, style| style.netns(),
             },
             Tag {
                 name: "port",
-                help: "port of the service; absent with fwmark",
+                help: "Port of the virtual service; absent for a service by firewall mark",
                 series: true,
                 value: |row, _| port(&row.service.key),
             },
             Tag {
                 name: "protocol",
-                help: "tcp, udp or sctp; absent with fwmark",
+                help: "Protocol of the virtual service: tcp, udp or sctp; absent for a service by firewall mark",
                 series: true,
                 value: |row, _| protocol(&row.service.key),
             },
             Tag {
                 name: "sched",
-                help: "scheduler",
+                help: "Scheduler",
                 series: false,
                 value: |row, _| TagValue::Text(row.service.scheduler.as_str()),
             },
@@ -71,7 +71,7 @@ impl<'a> ServiceRow<'a> {
             common::cps_max(),
             Field::<Self>::text(
                 "flags",
-                "IP_VS_SVC_F_* bits: 1 persistent, 4 one-packet, 8 and up the scheduler's",
+                "IP_VS_SVC_F_* bits: 1 persistent, 4 one-packet, 8, 16 and 32 flags of the scheduler",
                 |row| Unsigned(row.service.flags.into()),
             )
             .extended(),
@@ -84,7 +84,7 @@ impl<'a> ServiceRow<'a> {
             Field::<Self>::gauge(
                 "timeout",
                 Seconds,
-                "persistence timeout in seconds",
+                "Persistence timeout",
                 |row| Unsigned(row.service.timeout.into()),
             )
             .extended()
