@@ -58,11 +58,11 @@ fn a_hang_up_reads_the_configuration_again() {
          ebpf-ring = 8192\n[tag]\nrack = '7'\n"
     ));
     hang_up(&sampler);
-    said(&sampler, "reloaded: interval, output, tag, exclude changed");
     said(
         &sampler,
-        "ebpf-ring changes when the sampler is started anew",
+        "configuration reloaded, changed: interval, output, tag, exclude",
     );
+    said(&sampler, "changed, but needs a restart: ebpf-ring");
     let changed = sampler.lines().len();
     sampler.next_report();
     sampler.next_report();

@@ -91,7 +91,11 @@ fn the_module_is_loaded_anew_between_two_dumps() {
     let ended = sampler.stop();
     let last = ended.lines.last().expect("lines");
     assert_eq!(last.texts["mode"], "live", "{last:?}");
-    assert!(ended.messages.contains("loaded anew"), "{}", ended.messages);
+    assert!(
+        ended.messages.contains("the ip_vs module was reloaded"),
+        "{}",
+        ended.messages
+    );
     let sum: u64 = ended
         .lines
         .iter()

@@ -310,10 +310,7 @@ impl Daemon {
             _ => log::info!("configuration reloaded, changed: {}", changed.join(", ")),
         }
         if !waiting.is_empty() {
-            log::warn!(
-                "{} changes when the sampler is started anew",
-                waiting.join(", ")
-            );
+            log::warn!("changed, but needs a restart: {}", waiting.join(", "));
         }
         self.values.take_over(&values, &keys);
         Ok(())

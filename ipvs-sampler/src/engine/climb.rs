@@ -172,8 +172,8 @@ impl Sampler {
             .started(Running { slots, live }, room.wanted, facts)
         {
             log::warn!(
-                "{}memory for a probe is short: it has room for {slots} services and destinations instead \
-                 of {}, and there are {}; those without room have netlink's counters",
+                "{}not enough memory for a full probe: it has room for {slots} services and destinations instead \
+                 of {}, and there are {}; the rest show netlink's counters",
                 self.prefix,
                 room.wanted,
                 facts.objects,

@@ -70,7 +70,7 @@ impl fmt::Display for Mode {
             ),
             Self::Netlink(reason) => write!(
                 formatter,
-                "netlink: counters are up to 2 s old (frozen while \
+                "netlink only: counters are up to 2 s old (frozen while \
                  run_estimation=0), and no lines are written between \
                  intervals: {reason}"
             ),

@@ -185,7 +185,7 @@ impl Rotator {
         if trouble != self.trouble {
             match &trouble {
                 Some(error) => {
-                    log::warn!("{path}: cannot rotate, keeping the current file: {error}")
+                    log::warn!("{path}: cannot rotate, keeping the current file: {error}");
                 }
                 None => log::info!("{path}: rotation works again"),
             }

@@ -101,7 +101,7 @@ impl Output for Stream {
                 let rest = lines(batch) - whole;
                 queue.written(whole);
                 queue.dropped(rest);
-                let cause = format!("the end came first: {error}");
+                let cause = format!("shut down first: {error}");
                 self.trouble.loses(&self.peer, rest, "dropped", cause);
                 return Ok(());
             }

@@ -12,7 +12,14 @@ use super::{inputs::Inputs, tree::Tree};
 use crate::arch::ARCH;
 
 /// Files of the workspace that come along as they are.
-const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "CHANGELOG.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+];
 
 /// Writes `ipvs-sampler-VERSION-MACHINE-linux.tar.gz` into `dir`.
 pub(crate) fn write(inputs: &Inputs, dir: &Path) -> Result<PathBuf> {
@@ -42,6 +49,7 @@ pub(crate) fn write(inputs: &Inputs, dir: &Path) -> Result<PathBuf> {
     for document in DOCUMENTS {
         tree.copy(&inputs.workspace.join(document), document, 0o644)?;
     }
+    tree.copy_all(&inputs.workspace.join("docs"), "docs")?;
     tree.write("THIRD-PARTY-LICENSES", 0o644, &inputs.notices)?;
     tree.copy(&inputs.bill, "ipvs-sampler.cdx.json", 0o644)?;
     let archive = dir.join(format!("{name}.tar.gz"));

@@ -64,7 +64,7 @@ impl Tree {
         self.write(path, mode, content)
     }
 
-    /// Copies the files of a folder.
+    /// Copies the files of a folder, and of the folders in it.
     pub(crate) fn copy_all(&self, from: &Path, to: &str) -> Result<()> {
         let entries =
             fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?;
@@ -72,7 +72,12 @@ impl Tree {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_str().context("a file name is not UTF-8")?;
-            self.copy(&entry.path(), &format!("{to}/{name}"), 0o644)?;
+            let to = format!("{to}/{name}");
+            if entry.file_type()?.is_dir() {
+                self.copy_all(&entry.path(), &to)?;
+            } else {
+                self.copy(&entry.path(), &to, 0o644)?;
+            }
         }
         Ok(())
     }

@@ -99,6 +99,8 @@ fn the_archive_is_complete(_: &Workspace, dist: &Dist) -> Result<()> {
         "/LICENSE-MIT",
         "/LICENSE-APACHE",
         "/README.md",
+        "/docs/troubleshooting.md",
+        "/docs/internals/tour.md",
         "/THIRD-PARTY-LICENSES",
         "/ipvs-sampler.cdx.json",
     ] {

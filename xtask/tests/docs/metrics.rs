@@ -6,7 +6,7 @@ use ipvs_sampler::{
         prometheus::{self, node},
         sampler::SamplerRow,
     },
-    sink::Report,
+    sink::OutputReport,
 };
 
 use crate::marked::marked;
@@ -51,7 +51,7 @@ pub(crate) fn page() -> String {
     );
     measurement(
         &mut page,
-        &Report::MEASUREMENT,
+        &OutputReport::MEASUREMENT,
         prometheus::INFO.0,
         "One line for each output at each interval: what became of its lines. Counters start with the sampler.",
     );

@@ -172,12 +172,12 @@ fn the_line_about_the_sampler_is_the_same_while_it_waits() {
 
 #[test]
 fn a_line_about_an_output_has_what_the_output_counts() {
-    let counts = sink::Counts::default();
+    let counts = sink::LineCounts::default();
     for (label, counts, more) in [
         ("stdout", counts, ""),
         (
             "file:/a?rotate-size=1MiB",
-            sink::Counts {
+            sink::LineCounts {
                 deleted: Some(sink::Deleted::default()),
                 ..counts
             },
@@ -185,19 +185,19 @@ fn a_line_about_an_output_has_what_the_output_counts() {
         ),
         (
             "prometheus://:10117",
-            sink::Counts {
-                requests: Some(sink::Requests::default()),
+            sink::LineCounts {
+                requests: Some(sink::RequestCounts::default()),
                 ..counts
             },
             "only for prometheus:// outputs",
         ),
     ] {
-        let report = sink::Report {
+        let report = sink::OutputReport {
             label,
             counts,
             waiting: 0,
         };
-        for field in sink::Report::MEASUREMENT.fields {
+        for field in sink::OutputReport::MEASUREMENT.fields {
             let is_there = (field.value)(&report) != Value::Absent;
             assert_eq!(
                 is_there,

@@ -1,5 +1,5 @@
 //! An eBPF array seen through memory: reading it costs no system call, and none of the kprobe
-//! programs is held off meanwhile (see ARCHITECTURE.md, "Deaf while you look").
+//! programs is held off meanwhile (see docs/internals/probe.md, "Deaf while you look").
 
 use std::{
     io,
