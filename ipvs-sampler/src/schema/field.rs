@@ -57,8 +57,8 @@ pub enum Kind {
     Counter,
     /// It rises and falls.
     Gauge,
-    /// It is no number to calculate with.
-    Text,
+    /// It describes: a text, or bits.
+    Property,
 }
 
 /// In which modes a field has a value.
@@ -107,7 +107,7 @@ impl<Row> Field<Row> {
     }
 
     /// A label of the `_info` metric.
-    pub(super) const fn text(
+    pub(super) const fn property(
         name: &'static str,
         help: &'static str,
         value: fn(&Row) -> Value<'static>,
@@ -116,7 +116,7 @@ impl<Row> Field<Row> {
             name,
             Unit::None,
             help,
-            Kind::Text,
+            Kind::Property,
             Metric::Label(name),
             value,
         )

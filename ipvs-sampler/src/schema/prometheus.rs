@@ -141,7 +141,7 @@ mod tests {
                 let kind = match field.metric {
                     Metric::Counter(_) => Kind::Counter,
                     Metric::Gauge(..) | Metric::Seconds(_) => Kind::Gauge,
-                    Metric::Label(_) => Kind::Text,
+                    Metric::Label(_) => Kind::Property,
                     Metric::Left(_) => field.kind,
                 };
                 assert_eq!(field.kind, kind, "{name}");

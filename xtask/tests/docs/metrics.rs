@@ -22,7 +22,8 @@ page about [accuracy](accuracy.md); how they get out is on the page about [outpu
 - A **complete snapshot** has one line for each virtual service, one for each destination and one about the sampler.
   **In between**, mode `live` writes a line with all fields for each service and destination that changed, and mode
   `events` writes a line with `connections` and `cps` for each destination that got a connection.
-- A **counter** only rises, except for a reset. A **gauge** rises and falls. All numbers are integers.
+- A **counter** only rises, except for a reset. A **gauge** rises and falls. A **property** is a text, or
+  bits. All numbers are integers.
 - **Present** says in which modes, and when, a line has a field. A field without a value is left out, and so is a tag.
 - `--tag` and `--host` add tags to every line, and labels to every Prometheus metric.
 - Prometheus metrics have the tags as labels. Times are in seconds there.
@@ -98,7 +99,7 @@ fn rows<Row>(page: &mut String, name: &str, info: &str, fields: Vec<&Field<Row>>
         let kind = match field.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
-            Kind::Text => "text",
+            Kind::Property => "property",
         };
         let unit = match field.unit {
             Unit::None => String::new(),

@@ -99,7 +99,7 @@ impl<'a> DestinationRow<'a> {
             .modes(Modes::Probe),
             common::cps(),
             common::cps_max(),
-            Field::<Self>::text(
+            Field::<Self>::property(
                 "forwarding",
                 "Forwarding method: masq, local, tunnel, route, bypass or unknown",
                 |row| Text(words::forwarding(row.destination.forwarding)),

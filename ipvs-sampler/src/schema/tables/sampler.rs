@@ -163,10 +163,10 @@ impl<'a> SamplerRow<'a> {
             "Lines that any output dropped or a server rejected",
             |row| Unsigned(row.health.lines_dropped),
         ),
-        Field::<Self>::text("mode", "Mode: live, events, netlink or waiting", |row| {
+        Field::<Self>::property("mode", "Mode: live, events, netlink or waiting", |row| {
             Text(row.report.mode.name())
         }),
-        Field::<Self>::text(
+        Field::<Self>::property(
             "reason",
             "Why the mode is not a better one; empty in mode live",
             |row| Text(row.report.mode.reason()),
@@ -252,7 +252,7 @@ impl<'a> SamplerRow<'a> {
             "Deadlines that passed while the previous tick was still running",
             |row| Unsigned(row.health.ticks_missed),
         ),
-        Field::<Self>::text("version", "Version of ipvs-sampler", |_| {
+        Field::<Self>::property("version", "Version of ipvs-sampler", |_| {
             Text(env!("CARGO_PKG_VERSION"))
         })
         .metric(Left("label of ipvs_sampler_build_info")),

@@ -69,7 +69,7 @@ impl<'a> ServiceRow<'a> {
             common::connections(),
             common::cps(),
             common::cps_max(),
-            Field::<Self>::text(
+            Field::<Self>::property(
                 "flags",
                 "IP_VS_SVC_F_* bits: 1 persistent, 4 one-packet, 8, 16 and 32 flags of the scheduler",
                 |row| Unsigned(row.service.flags.into()),
