@@ -56,7 +56,7 @@ pub(crate) static WHOAMI: Array<Whoami> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static OBJECTS: Array<Object> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// By slot: not 0 where nobody asks for the object. It is counted, but not told of and not read live.
+/// By slot: not 0 where no output selects the object. It is counted, but not told of and not read live.
 /// Written by user space alone; memory-mapped.
 #[map]
 pub(crate) static MUTED: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);

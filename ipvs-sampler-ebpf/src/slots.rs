@@ -49,7 +49,7 @@ pub(crate) fn retire(address: u64) -> Option<Slot> {
     Some(slot)
 }
 
-/// Whether nobody asks for the object of a slot.
+/// Whether no output selects the object of a slot.
 #[inline(always)]
 pub(crate) fn is_muted(slot: Slot) -> bool {
     MUTED.get(slot).is_some_and(|muted| *muted != 0)

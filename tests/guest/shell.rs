@@ -47,7 +47,7 @@ pub(crate) fn run(plan: &Plan) -> Result<i32, Error> {
     let child = command
         .spawn()
         .map_err(|error| format!("cannot start bash: {error}"))?;
-    // How the last command of a shell session ended is no verdict on the session.
+    // How the last command of a shell session ended is not a verdict on the session.
     wait_for(pid_of(&child)?)?;
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! A probe that is attached and does not fire is no probe: the sampler notices, says so, and comes back.
+//! A probe that is attached and does not fire is not a probe: the sampler notices, says so, and comes back.
 
 use std::collections::HashMap;
 

@@ -2,7 +2,7 @@
 
 const STRUCT: u32 = 4;
 
-/// `btf`, a module's, with `member` of `structure` moved by so many bytes. Both names must be the module's own.
+/// `btf`, a module's, with `member` of `structure` moved by this many bytes. Both names must be the module's own.
 pub(crate) fn moved(btf: &[u8], structure: &str, member: &str, bytes: u32) -> Vec<u8> {
     let word = |at: usize| u32::from_ne_bytes(btf[at..at + 4].try_into().expect("four bytes"));
     let types = (word(4) + word(8)) as usize;

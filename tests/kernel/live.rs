@@ -210,7 +210,7 @@ fn only_live_rows_are_right_when_the_estimator_stands_still() {
     }
 }
 
-/// What is configured anew again and again, under load, is right in the end.
+/// What is configured again and again, under load, is right in the end.
 fn churn(change: impl Fn()) {
     director::mixed();
     let sampler = Sampler::live("--interval 1s --resolution 20ms");

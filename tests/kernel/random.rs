@@ -17,7 +17,7 @@ use support::{
 use crate::{live::becomes_equal, permission::unload};
 
 const STEPS: usize = 220;
-/// Everything is compared with ipvsadm after so many steps.
+/// Everything is compared with ipvsadm after this many steps.
 const COMPARE_EVERY: usize = 55;
 const SERVICES: [&str; 4] = ["10.0.0.1:81", "10.0.0.1:82", "10.0.0.1:83", "10.0.0.1:84"];
 const DESTINATIONS: [&str; 4] = [
@@ -224,7 +224,7 @@ fn whatever_happens_the_sampler_says_what_the_model_says() {
             model.compare_complete(&sampler.lines(), report.timestamp);
             let unconfirmed = report.texts["reason"].contains("a destination to learn from");
             if unconfirmed && report.number("destinations") == 0 {
-                // Loaded anew, on a kernel whose first dump with a destination has to tell the layout.
+                // Loaded again, on a kernel whose first dump with a destination has to tell the layout.
                 continue;
             }
             assert_eq!(report.texts["mode"], "live", "seed {seed}: {report:?}");

@@ -22,7 +22,7 @@ fn measured(what: &str, figure: &str, target: &str) {
 /// As many as [`support::network`] has.
 const REAL_SERVERS: usize = 190;
 
-/// So many services on ports from 1000 on, with so many destinations each, at most 190.
+/// This many services on ports from 1000 on, with this many destinations each, at most 190.
 fn configure(services: usize, each: usize) {
     director::ready();
     let mut rules = String::new();

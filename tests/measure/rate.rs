@@ -10,7 +10,7 @@ use support::traffic;
 use crate::{configure, measured, sampler::Measured, virtual_servers};
 
 const PAIRS: usize = 11;
-/// To each of them, as the client has but so many ports.
+/// To each of them, as the client has a limited number of ports.
 const SERVICES: usize = 8;
 const CONNECTIONS: usize = 250;
 

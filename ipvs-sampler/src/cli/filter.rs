@@ -1,6 +1,6 @@
 //! Filters as they are written: conditions joined by commas.
 
-use std::{net::IpAddr, ops::RangeInclusive, str::FromStr};
+use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr};
 
 use ipnet::IpNet;
 
@@ -23,26 +23,31 @@ pub(super) fn filter(text: &str) -> Result<Filter, String> {
                 filter.protocol.replace(protocol).is_some()
             }
             Some(("address", cidr)) => filter.address.replace(network(cidr)?).is_some(),
-            Some(("port", ports)) => filter.port.replace(range(ports)?).is_some(),
-            Some(("fwmark", marks)) => filter.fwmark.replace(range(marks)?).is_some(),
+            Some(("port", ports)) => filter.port.replace(range(ports, u16::MAX)?).is_some(),
+            Some(("fwmark", marks)) => filter.fwmark.replace(range(marks, u32::MAX)?).is_some(),
             Some(("destination", cidr)) => filter.destination.replace(network(cidr)?).is_some(),
-            Some(("destination-port", ports)) => {
-                filter.destination_port.replace(range(ports)?).is_some()
-            }
+            Some(("destination-port", ports)) => filter
+                .destination_port
+                .replace(range(ports, u16::MAX)?)
+                .is_some(),
             Some((unknown, _)) => {
-                return Err(format!("nothing is known of {unknown}; {CONDITIONS}"));
+                return Err(format!(
+                    "unknown filter condition {unknown:?}; {CONDITIONS}"
+                ));
             }
         };
         if twice {
             return Err(format!(
-                "{condition} comes after another condition of its kind, and both cannot hold; \
-                 repeat the option for one or the other"
+                "{condition:?} follows another condition of the same kind, and nothing can match both; \
+                 repeat the option to match either"
             ));
         }
     }
     let by_address = filter.protocol.is_some() || filter.address.is_some() || filter.port.is_some();
     if filter.fwmark.is_some() && by_address {
-        return Err("a service by fwmark has neither protocol nor address nor port".into());
+        return Err(
+            "a service by fwmark has no protocol, address or port; use separate filters".into(),
+        );
     }
     Ok(filter)
 }
@@ -61,15 +66,18 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| format!("{text:?} is neither an address nor a network; {CONDITIONS}"))
 }
 
-fn range<Number: FromStr + PartialOrd>(text: &str) -> Result<RangeInclusive<Number>, String> {
+fn range<Number: FromStr + PartialOrd + Display>(
+    text: &str,
+    most: Number,
+) -> Result<RangeInclusive<Number>, String> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     let number = |text: &str| {
         text.parse()
-            .map_err(|_| format!("{text:?} is no number here"))
+            .map_err(|_| format!("{text:?} is not a number from 0 to {most}"))
     };
     let (from, to) = (number(from)?, number(to)?);
     if from > to {
-        return Err(format!("{text} ends before it begins"));
+        return Err(format!("{text:?} ends before it begins"));
     }
     Ok(from..=to)
 }
@@ -97,14 +105,14 @@ mod tests {
     fn what_nothing_could_fit_is_refused() {
         for (wrong, why) in [
             ("", "neither an address"),
-            ("tcp,udp", "another condition"),
+            ("tcp,udp", "another condition of the same kind"),
             ("tpc", "neither an address"),
-            ("port=http", "no number"),
+            ("port=http", "not a number from 0 to 65535"),
             ("port=90-80", "ends before"),
-            ("port=65536", "no number"),
+            ("port=65536", "not a number from 0 to 65535"),
             ("10.0.0.0/33", "neither an address"),
-            ("fwmark=7,tcp", "has neither"),
-            ("vip=10.0.0.1", "nothing is known of vip"),
+            ("fwmark=7,tcp", "has no protocol"),
+            ("vip=10.0.0.1", "unknown filter condition \"vip\""),
         ] {
             let error = filter(wrong).unwrap_err();
             assert!(error.contains(why), "{wrong}: {error}");

@@ -126,7 +126,7 @@ impl ValueEnum for MetricNames {
 
 pub(super) fn host(text: &str) -> Result<Host, String> {
     match text {
-        "" => Err("must not be empty; off leaves it out".into()),
+        "" => Err("must not be empty; use off to leave the tag out".into()),
         "auto" => Ok(Host::Auto),
         "on" => Ok(Host::On),
         "off" => Ok(Host::Off),
@@ -137,16 +137,18 @@ pub(super) fn host(text: &str) -> Result<Host, String> {
 pub(super) fn tag(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     if name.is_empty() || value.is_empty() {
-        return Err("neither name nor value may be empty".into());
+        return Err("the name and the value must not be empty".into());
     }
     if name.ends_with('\\') {
         return Err("line protocol cannot hold a name that ends with a backslash".into());
     }
     if name.starts_with('_') || name == "time" {
-        return Err(format!("databases keep {name} for themselves"));
+        return Err(format!(
+            "{name} is reserved by databases; choose another name"
+        ));
     }
     if let Some(owner) = schema::owner(name) {
-        return Err(format!("{name} is {owner} already; take another name"));
+        return Err(format!("{name} is already {owner}; choose another name"));
     }
     Ok((name.into(), value.into()))
 }
@@ -161,9 +163,13 @@ const RING: std::ops::RangeInclusive<u64> = 4096..=1 << 28;
 pub(super) fn ring(text: &str) -> Result<u32, String> {
     let bytes = bytes(text)?;
     let fitting = u32::try_from(bytes).ok();
-    fitting
-        .filter(|_| RING.contains(&bytes))
-        .ok_or_else(|| format!("{text} is not in {}..={} bytes", RING.start(), RING.end()))
+    fitting.filter(|_| RING.contains(&bytes)).ok_or_else(|| {
+        format!(
+            "{text} is not between {} and {} bytes",
+            RING.start(),
+            RING.end()
+        )
+    })
 }
 
 /// Shortest period: below it a tick would take longer than it lasts.

@@ -45,7 +45,7 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     (
         "IPVS_SAMPLER_...",
         "An option of ipvs-sampler run in capitals, hyphens as underscores: --log-format by \
-         IPVS_SAMPLER_LOG_FORMAT. It goes before the configuration file, and the command line before it.",
+         IPVS_SAMPLER_LOG_FORMAT. A variable overrides the configuration file, and the command line overrides both.",
     ),
     (
         "NOTIFY_SOCKET",

@@ -267,7 +267,7 @@ impl Daemon {
         complete
     }
 
-    /// Opens files anew and reads the configuration again. A wrong one changes nothing.
+    /// Reopens files and reads the configuration again. A wrong one changes nothing.
     fn reload(&mut self) {
         self.supervisor.reloading(&Moment::now());
         self.sinks.reopen();

@@ -73,7 +73,7 @@ pub struct Moments {
 }
 
 impl Prometheus {
-    /// With the fields of this set, and further tags as labels of each sample. What is no letter, digit or
+    /// With the fields of this set, and further tags as labels of each sample. What is not a letter, digit or
     /// `_` in the name of one becomes `_`, and a name that is taken gets a `_` more.
     #[must_use]
     pub fn new(names: MetricNames, set: FieldSet, further: &[(String, String)]) -> Self {

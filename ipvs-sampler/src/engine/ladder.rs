@@ -175,7 +175,7 @@ impl Ladder {
         self.sealed
     }
 
-    /// Privileges were given up, `sealed`: those that starting a probe takes, too. That is no reason to try
+    /// Privileges were given up, `sealed`: those that starting a probe takes, too. That is not a reason to try
     /// again.
     pub(super) fn gave_up_privileges(&mut self, sealed: bool, conditions: Conditions) {
         self.sealed = sealed;

@@ -7,7 +7,7 @@ use crate::{
     source::feed::{Dumped, Reason},
 };
 
-/// Why a probe is blind that ran while a dump of so many destinations was made. Probes are there only when
+/// Why a probe is blind that ran while a dump of this many destinations was made. Probes are there only when
 /// they are seen to work: the kernel attaches them also where it does not run them.
 #[must_use]
 pub fn blindness(dumped: &Dumped, destinations: usize) -> Option<Reason> {

@@ -25,7 +25,7 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// As if the window had been so long.
+    /// As if the window had been this long.
     pub(super) fn within(sampler: &'a Sampler, window_ns: u64) -> Self {
         Self {
             rates: sampler.rates_of(window_ns),

@@ -1,4 +1,4 @@
-//! What was zeroed or ended since the tick before: what was published of it is no floor for what comes after.
+//! What was zeroed or ended since the tick before: what was published of it is not a floor for what comes after.
 
 use crate::model::{Floors, ObjectKey, ServiceKey, Snapshot};
 

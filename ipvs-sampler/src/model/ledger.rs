@@ -97,7 +97,7 @@ impl ServiceAccount {
 }
 
 impl Ledger {
-    /// A ledger for a probe with so many slots that begins to count now. What the former one had
+    /// A ledger for a probe with this many slots that begins to count now. What the former one had
     /// established carries over: `connections` does not step back because a probe was restarted. The
     /// snapshot's slots were the former probe's, and mean nothing to this one.
     pub fn restart(&mut self, slots: u32, snapshot: &mut Snapshot) {

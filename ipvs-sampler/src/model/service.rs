@@ -98,9 +98,9 @@ pub struct Destination {
     pub forwarding: Forwarding,
     /// Weight; 0 means no new connections.
     pub weight: u32,
-    /// No new connections above so many; 0 means no limit.
+    /// No new connections above this many; 0 means no limit.
     pub upper_threshold: u32,
-    /// New connections again below so many.
+    /// New connections again below this many.
     pub lower_threshold: u32,
     /// Connections in an active state, now.
     pub active_connections: u32,

@@ -228,7 +228,7 @@ fn a_tag_has_one_value_on_each_level() {
 fn a_tag_is_not_named_like_a_field() {
     let why = wrong("[tag]\nweight = 1");
     assert!(
-        why.contains("weight is a field of ipvs_real_server already"),
+        why.contains("weight is already a field of ipvs_real_server"),
         "{why}"
     );
     for name in [

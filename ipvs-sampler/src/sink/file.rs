@@ -25,7 +25,7 @@ use super::{
 
 /// The library's own default: nine times smaller at some 400 MB/s of line protocol.
 const LEVEL: i32 = 3;
-/// Lines of so long make a compressed frame: what is lost when the power goes.
+/// A compressed frame has the lines of this time: what is lost when the power goes.
 const FRAME: Duration = Duration::from_secs(1);
 const MOST_BYTES_OF_FRAME: usize = 4 * 1024 * 1024;
 
@@ -74,7 +74,7 @@ pub(super) struct File {
     room: Rotator,
     /// With the last frame.
     compressor: Option<(Compressor<'static>, Vec<u8>)>,
-    /// `None` after it could not be opened anew.
+    /// `None` after it could not be reopened.
     file: Option<fs::File>,
     trouble: Trouble,
 }

@@ -74,7 +74,7 @@ pub struct OutputReport<'a> {
 }
 
 impl Sinks {
-    /// Opens all targets and starts writing to them; at most so many bytes wait for each.
+    /// Opens all targets and starts writing to them; at most this many bytes wait for each.
     ///
     /// # Errors
     /// Which one cannot be opened, and why.

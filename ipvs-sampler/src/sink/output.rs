@@ -21,6 +21,6 @@ pub(super) trait Output: Send {
 pub(super) struct Gather {
     /// Not more often than that, as long as there is not more than
     pub(super) every: Duration,
-    /// so many bytes, which is the most it would have at once.
+    /// this many bytes, which is the most it would have at once.
     pub(super) most_bytes: usize,
 }

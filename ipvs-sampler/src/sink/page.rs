@@ -44,7 +44,7 @@ pub(super) struct Page {
 /// keep. When clients keep them all there is no new page until one lets go.
 const PAGES: usize = 3;
 
-/// A format that nobody has asked for in so long is not made any more. Whoever scrapes less often than that gets
+/// A format that nobody has asked for in this long is not made any more. Whoever scrapes less often than that gets
 /// a page of the next tick, or one in the other format.
 const FORGET: Duration = Duration::from_secs(600);
 
@@ -147,7 +147,7 @@ impl Pages {
         let wanted =
             |shelf: &Shelf| shelf.waiting > 0 || interval && shelf.asked.is_some_and(lately);
         let (text, open_metrics) = (wanted(&state.text), wanted(&state.open_metrics));
-        // Where nobody asks for anything, one to begin with.
+        // Where nobody asks for a page, one to begin with.
         let text = text || interval && !open_metrics;
         if interval {
             // What is not made any more gets old, and nobody is to have it.
@@ -189,7 +189,7 @@ impl Pages {
         self.changed.notify_all();
     }
 
-    /// For a server: the page of a tick that begins after this call, or, when there is none for so long, the
+    /// For a server: the page of a tick that begins after this call, or, when there is none for this long, the
     /// latest; in another format when there is no other. `None` when there is no page at all.
     pub(super) fn next(
         &self,

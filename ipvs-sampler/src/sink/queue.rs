@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::lines::{lines, next_piece};
 
-/// The writer takes a batch in pieces of at most so many bytes, and lines are dropped in such pieces: a snapshot may
+/// The writer takes a batch in pieces of at most this many bytes, and lines are dropped in such pieces: a snapshot may
 /// be larger than the whole queue.
 const PIECE: usize = 1024 * 1024;
 
@@ -98,7 +98,7 @@ impl LineCounts {
 }
 
 impl Queue {
-    /// A queue for so many bytes, that tells `failed` when its writer fails.
+    /// A queue for this many bytes, that tells `failed` when its writer fails.
     pub(super) fn new(most_bytes: usize, failed: Arc<Notify>) -> Self {
         Self {
             state: Mutex::default(),
@@ -247,7 +247,7 @@ impl Queue {
         self.lock().closed
     }
 
-    /// What the writer has open is to be opened anew before its next batch.
+    /// What the writer has open is to be reopened before its next batch.
     pub(super) fn reopen(&self) {
         self.lock().reopen = true;
     }
@@ -335,13 +335,13 @@ impl State {
         (before == 0 && self.overflow > 0).then_some(self.overflow)
     }
 
-    /// Whether the next lines, or one of them, fit into so many bytes.
+    /// Whether the next lines, or one of them, fit into this many bytes.
     fn has_piece(&self, most_bytes: usize) -> bool {
         let next = self.batches.front();
         next.is_some_and(|batch| batch.piece(most_bytes).len() <= most_bytes)
     }
 
-    /// Moves the next lines to the end of `to`: as many as fit into so many bytes, or one. `false` when there are
+    /// Moves the next lines to the end of `to`: as many as fit into this many bytes, or one. `false` when there are
     /// none.
     fn move_piece(&mut self, to: &mut Vec<u8>, most_bytes: usize) -> bool {
         let Some(batch) = self.batches.front() else {

@@ -36,7 +36,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The longest that a server may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
-/// How long to wait before the next try after so many in vain (the first is 1): n² / 40 s, at most a
+/// How long to wait before the next try after this many failures (the first is 1): n² / 40 s, at most a
 /// minute, or as long as the server asks in `Retry-After`. `jitter` of 0 to 255 takes away up to a
 /// quarter, so that many senders do not come back in one moment.
 pub(super) fn pause(tries: u32, retry_after: Option<&str>, jitter: u8) -> Duration {

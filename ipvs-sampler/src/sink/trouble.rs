@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Losses that come again within so long are one trouble: there may be good batches in between.
+/// Losses that come again within this long are one trouble: there may be good batches in between.
 const QUIET: Duration = Duration::from_secs(60);
 /// How many kinds of losses are tracked at once: a server may alternate between answers.
 const MOST_KINDS: usize = 8;

@@ -172,7 +172,7 @@ impl Origin {
         (metadata.dev() == own.dev() && self.is_alive()).then(|| (metadata.dev(), metadata.ino()))
     }
 
-    /// A file that is no namespace is an error: a name under /run/netns is one for a moment before it is
+    /// A file that is not a namespace is an error: a name under /run/netns is one for a moment before it is
     /// a namespace. Another kind of namespace is refused when it is entered.
     fn open(&self, home: &File) -> io::Result<File> {
         let file = File::open(self.path())?;

@@ -39,7 +39,7 @@ pub const ATTACHING: CapabilitySet = CapabilitySet::BPF
 /// Needed for that, too, where perf_event_paranoid is above 2.
 pub const ATTACHING_PARANOID: CapabilitySet = CapabilitySet::SYS_ADMIN;
 
-/// Needed to open files of others anew.
+/// Needed to reopen files of others.
 pub const OPENING: CapabilitySet = CapabilitySet::DAC_OVERRIDE;
 
 /// What a running probe may take: since 5.19 (commit c8644cd0efe7) nothing, as its file descriptors

@@ -84,7 +84,7 @@ pub fn mixed() {
     );
 }
 
-/// A script for [`restore`]: firewall marks from 1 on, each with so many destinations that nobody connects to.
+/// A script for [`restore`]: firewall marks from 1 on, each with this many destinations that nobody connects to.
 pub fn marks(count: usize, each: usize) -> String {
     let mut script = String::new();
     for mark in 1..=count {

@@ -53,7 +53,7 @@ fn address(text: &str) -> SocketAddr {
         .unwrap_or_else(|_| panic!("no address: {text}"))
 }
 
-/// Makes so many complete TCP connections to `to`, four at a time.
+/// Makes this many complete TCP connections to `to`, four at a time.
 pub fn connect(to: &str, count: usize) {
     const WORKERS: usize = 4;
     let to = address(to);
@@ -72,7 +72,7 @@ pub fn connect(to: &str, count: usize) {
     }
 }
 
-/// Makes so many TCP connections to `to` and keeps them open until dropped.
+/// Makes this many TCP connections to `to` and keeps them open until dropped.
 pub fn hold(to: &str, count: usize) -> Vec<TcpStream> {
     let to = address(to);
     inside(CLIENT, move || {
@@ -84,7 +84,7 @@ pub fn hold(to: &str, count: usize) -> Vec<TcpStream> {
     .expect("client")
 }
 
-/// Sends so many datagrams to `to`, each from a port of its own.
+/// Sends this many datagrams to `to`, each from a port of its own.
 pub fn send(to: &str, count: usize) {
     let to = address(to);
     inside(CLIENT, move || {
@@ -146,7 +146,7 @@ impl Load {
         }
     }
 
-    /// Waits until it has made so many more connections.
+    /// Waits until it has made this many more connections.
     #[track_caller]
     pub fn goes_on(&self, connections: u64) {
         let enough = self.made() + connections;

@@ -66,7 +66,7 @@ pub(crate) struct Kernel {
     pub(crate) dir: PathBuf,
 }
 
-/// Raised when what is written to the cache changes, so that older content is made anew.
+/// Raised when what is written to the cache changes, so that older content is made again.
 const LAYOUT: &str = "1";
 
 impl Kernel {

@@ -61,7 +61,7 @@ impl System {
         }
     }
 
-    /// Installs packages, or says what stands against it and changes nothing.
+    /// Installs packages, or says what conflicts with it and changes nothing.
     pub(crate) fn install(&self, packages: &[&str]) -> Result<()> {
         let missing: Vec<_> = packages
             .iter()
@@ -105,7 +105,7 @@ impl System {
         }
         // Kept until the end: apt reads its list from there.
         if let Some((_list, view)) = self.backports()? {
-            // An archive without them is no error.
+            // An archive without them is not an error.
             match self.update(&view) {
                 Ok(()) => match self.objection(&view, &[package])? {
                     None => return self.install_from(&view, &[package]),
@@ -116,7 +116,7 @@ impl System {
         }
         bail!(
             "{package} cannot be installed beside what is installed:\n  {}\n\
-             nothing was removed or downgraded for it; make room yourself (remove what stands against it, or \
+             nothing was removed or downgraded for it; make room yourself (remove what conflicts with it, or \
              install a version of it that fits {package}), then run this again",
             tried.join("\n  ")
         )

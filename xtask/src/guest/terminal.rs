@@ -27,7 +27,7 @@ pub(crate) fn interruption() -> Result<Arc<AtomicBool>> {
 pub(crate) struct Raw(Termios);
 
 impl Raw {
-    /// `None` if standard input is no terminal.
+    /// `None` if standard input is not a terminal.
     pub(crate) fn enter() -> Option<Self> {
         let before = termios::tcgetattr(io::stdin()).ok()?;
         let mut raw = before.clone();

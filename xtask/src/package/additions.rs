@@ -1,4 +1,4 @@
-//! `cargo xtask setup` in a Debian root: packages made for it, one of which stands against another's usual version
+//! `cargo xtask setup` in a Debian root: packages made for it, one of which conflicts with another's usual version
 //! as Debian's `qemu-utils` of the backports does against `qemu-system-x86`.
 
 use std::{

@@ -74,7 +74,7 @@ fn write(root: &Root, kernel: &Kernel, dist: &Dist, out: &Path) -> Result<()> {
     // Debian 12 has /lib as a link to /usr/lib, which an entry `lib` would replace.
     archive.tree(&kernel.modules(), Path::new("usr"))?;
     archive.symlink("init", "usr/lib/systemd/systemd")?;
-    // With an identity it is no first boot, at which systemd would ask questions.
+    // With an identity it is not a first boot, at which systemd would ask questions.
     archive.file(
         "etc/machine-id",
         0o444,

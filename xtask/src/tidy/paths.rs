@@ -66,7 +66,7 @@ impl Paths {
                 _ if is_name(word.text) && text(1) == "::" => {
                     let path = straight(&words[at..]);
                     let length = path.len() * 2 - 1;
-                    // `<T as Trait>::x` goes on with what is no module; `pub(in path)` imports nothing.
+                    // `<T as Trait>::x` goes on with what is not a module; `pub(in path)` imports nothing.
                     let before = at.checked_sub(1).map_or("", |before| words[before].text);
                     if path.len() > 1 && before != "::" && before != "in" {
                         found.mentions.push(Mention {
@@ -90,7 +90,7 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// `a::b::c`, up to what is no name.
+/// `a::b::c`, up to what is not a name.
 fn straight(words: &[Word<'_>]) -> Vec<String> {
     let mut path = vec![words[0].text.to_owned()];
     for pair in words[1..].chunks_exact(2) {

@@ -32,7 +32,7 @@ pub(super) fn check(krate: &Crate<'_>, allowed: &Table, findings: &mut Vec<Findi
         }
         for name in row.names.iter().filter(|name| !exists(krate, name)) {
             wrong(format!(
-                "`{name}` is no file or folder of {}: rename or delete it",
+                "`{name}` is not a file or folder of {}: rename or delete it",
                 krate.folder
             ));
         }
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                "ARCHITECTURE.md:2: `c` is no file or folder of own/src: rename or delete it",
+                "ARCHITECTURE.md:2: `c` is not a file or folder of own/src: rename or delete it",
                 "ARCHITECTURE.md:3: `other` is neither `clock` nor `unsafe`: delete the line",
             ]
         );

@@ -14,7 +14,7 @@ pub(super) fn check(krate: &Crate<'_>, arrows: &Table, findings: &mut Vec<Findin
                     file: tables::FILE.into(),
                     line: row.line,
                     problem: format!(
-                        "`{name}` is no file or folder of {}: rename or delete it",
+                        "`{name}` is not a file or folder of {}: rename or delete it",
                         krate.folder
                     ),
                 });
@@ -160,7 +160,7 @@ mod tests {
         let found = found("a -> b\nb -> e, gone", None);
         assert_eq!(
             found,
-            ["ARCHITECTURE.md:3: `gone` is no file or folder of own/src: rename or delete it"]
+            ["ARCHITECTURE.md:3: `gone` is not a file or folder of own/src: rename or delete it"]
         );
     }
 }

@@ -166,7 +166,7 @@ fn a_refusal_leaves_what_there_is() {
             &required,
             Fallback::End,
         ),
-        // Nothing ran before: it is no module on its way.
+        // Nothing ran before: it is not a module on its way.
         (
             none(),
             Reason::NoFunction,

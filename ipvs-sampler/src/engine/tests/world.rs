@@ -86,7 +86,7 @@ pub(super) struct World {
     pub(super) probe: Option<Probe>,
     /// The highest that was true of each object since the last check, also of objects that are gone.
     pub(super) highest: BTreeMap<Key, [u64; COUNTERS]>,
-    /// Objects whose counters began anew, and which of them no dump has shown since.
+    /// Objects whose counters began again, and which of them no dump has shown since.
     pub(super) reset: Vec<Key>,
     pub(super) reset_since_dump: Vec<Key>,
     /// Those since the last check: of a zeroing that came after the records of a tick and before its reading,
@@ -334,7 +334,7 @@ impl World {
         }
     }
 
-    /// The module is unloaded, and loaded anew with other services.
+    /// The module is unloaded, and loaded again with other services.
     pub(super) fn reload(&mut self) {
         self.loaded = !self.loaded;
         if self.loaded {

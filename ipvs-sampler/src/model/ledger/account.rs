@@ -5,7 +5,7 @@
 //! moment before, so `N - E <= B`. The account keeps the largest `N - E` it has seen as its `base`:
 //! `base + E` never exceeds what the kernel will show, never goes backwards, and is exact as soon as
 //! one dump has fallen into a moment when nothing had been scheduled since the kernel's last
-//! estimator run. Zeroing (`ipvsadm -Z`) starts anew at `base = -E`.
+//! estimator run. Zeroing (`ipvsadm -Z`) restarts at `base = -E`.
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,12 +17,12 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The probe counted so many more.
+    /// The probe counted this many more.
     pub(super) fn add(&mut self, events: u64) {
         self.events += events;
     }
 
-    /// The probe counted so many more, but `settle` may have taken them in before.
+    /// The probe counted this many more, but `settle` may have taken them in before.
     pub(super) fn absorb(&mut self, events: u64) {
         self.base -= signed(events);
         self.events += events;

@@ -466,7 +466,7 @@ fn a_counter_that_went_back_unreported_is_noticed_once() {
     kernel.destinations[0].estimated = 3;
     assert!(ledger.join(&kernel.snapshot(), &[]).zeroing);
     assert!(!ledger.join(&kernel.snapshot(), &[]).zeroing);
-    // One that was reported is no surprise.
+    // One that was reported is not a surprise.
     ledger.zero(0, kernel.read(0));
     ledger.dump_begins();
     kernel.destinations[0].estimated = 0;

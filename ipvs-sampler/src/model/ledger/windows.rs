@@ -40,7 +40,7 @@ impl Ledger {
         places.sort_unstable();
     }
 
-    /// Begins the next window, after one of so many ns.
+    /// Begins the next window, after one of this many ns.
     pub fn end_window(&mut self, window_ns: u64) {
         if self.watched.is_empty() {
             return;
@@ -69,7 +69,7 @@ impl Ledger {
         self.services.get(index).map(|service| service.peak)
     }
 
-    /// Begins to look for the highest rates anew.
+    /// Begins to look for the highest rates again.
     pub fn end_peaks(&mut self) {
         for life in &mut self.lives {
             life.peak = 0;

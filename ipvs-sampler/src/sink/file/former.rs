@@ -33,7 +33,7 @@ const LIST: &str = ".rotated";
 /// Behind the output's path, the list that is about to replace it.
 const NEXT_LIST: &str = ".rotated.new";
 
-/// Moves a file to a name with the time. Of its former files so many stay, or all. What was deleted is added to
+/// Moves a file to a name with the time. Of its former files this many stay, or all. What was deleted is added to
 /// `deleted`, also when something fails afterwards.
 pub(super) fn make_room(
     path: &Path,
@@ -66,11 +66,11 @@ pub(super) fn make_room(
         let _ = write(path, &list);
         return Err(error);
     }
-    // One that stays is no reason for others to.
+    // One that stays is not a reason for others to.
     removed
 }
 
-/// Deletes the oldest until only so many are left, and takes them off the list.
+/// Deletes the oldest until only this many are left, and takes them off the list.
 fn delete_surplus(
     path: &Path,
     list: &mut Vec<String>,

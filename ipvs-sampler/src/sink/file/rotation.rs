@@ -62,7 +62,7 @@ impl Rotation {
         self.most_bytes.is_some() || self.every.is_some()
     }
 
-    /// Whether the file is to make room before so many more bytes. Times are multiples since 1970, so
+    /// Whether the file is to make room before this many more bytes. Times are multiples since 1970, so
     /// those of several directors fall together.
     pub(super) fn is_due(&self, file: &Metadata, more: usize) -> bool {
         if !file.is_file() || file.len() == 0 {

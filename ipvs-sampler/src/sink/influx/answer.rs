@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::sink::trouble::Obstacle;
 
-/// Lists of bad lines end after so many (documented for InfluxDB Clustered and Cloud Dedicated).
+/// Lists of bad lines end after this many (documented for InfluxDB Clustered and Cloud Dedicated).
 const MOST_LISTED: u64 = 100;
 /// Most characters of a cause.
 const MOST_OF_CAUSE: usize = 200;

@@ -18,7 +18,7 @@ const LONGEST_HEAD: usize = 8 * 1024;
 
 /// After a refusal, so much of what was not read is thrown away, so that the client gets to read why.
 const LONGEST_REST: usize = 64 * 1024;
-/// For so long.
+/// For this long.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection.

@@ -136,7 +136,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Request> {
             RequestTarget::Server | RequestTarget::Host => Answer::Refusal(Refusal::Malformed),
         },
         ("POST" | "PUT" | "PATCH" | "DELETE" | "TRACE", _) => Answer::Refusal(Refusal::NotAllowed),
-        // CONNECT among them: this is no proxy.
+        // CONNECT among them: this is not a proxy.
         _ => Answer::Refusal(Refusal::NotImplemented),
     };
     let mut connection = values("connection")

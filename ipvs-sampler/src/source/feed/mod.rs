@@ -233,12 +233,12 @@ pub enum Slots<'a> {
 /// What a feed is told.
 #[derive(Clone, Copy, Debug)]
 pub enum Order<'a> {
-    /// Whether anybody asks for the objects in these slots: what nobody asks for is counted, but neither
+    /// Whether anybody asks for the objects in these slots: what no output selects is counted, but neither
     /// recorded nor read.
     Mute(&'a [(Slot, bool)]),
     /// Nothing counts into these any more: they are free for other objects, and asked for.
     Free(&'a [Slot]),
-    /// What these slots were taken for is no object.
+    /// What these slots were taken for is not an object.
     Abandon(&'a [Slot]),
     /// The shortest time between two records, in ns.
     Resolution(u64),

@@ -45,7 +45,7 @@ pub(super) struct Dialogue {
     pub(super) family: Option<u16>,
     /// Sequence number of the last request.
     sequence: u32,
-    /// The request, built anew each time.
+    /// The request, built again each time.
     buffer: Vec<u8>,
     /// The last dump failed, so part of its answer may still be waiting.
     unfinished: bool,

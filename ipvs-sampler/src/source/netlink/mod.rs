@@ -65,7 +65,7 @@ impl Netlink {
     }
 
     /// The number of IPVS's family in the last dump. Another one than before means that IPVS was
-    /// loaded anew: everything of before is gone.
+    /// loaded again: everything of before is gone.
     #[must_use]
     pub fn family(&self) -> Option<u16> {
         self.dialogue.family

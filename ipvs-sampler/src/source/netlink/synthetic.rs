@@ -21,7 +21,7 @@ use crate::model::{
 /// Largest chunk of a dump in bytes (`netlink_recvmsg`, net/netlink/af_netlink.c).
 const CHUNK: usize = 32 * 1024 - 512;
 
-/// A sorted snapshot of so many TCP services with so many real servers each, all with busy
+/// A sorted snapshot of this many TCP services with this many real servers each, all with busy
 /// counters. At most 65,536 of each.
 #[must_use]
 pub fn table(services: u32, destinations_each: u32) -> Snapshot {

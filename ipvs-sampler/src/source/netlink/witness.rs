@@ -9,7 +9,7 @@ use crate::model::{Destination, Service};
 /// hands us chunk k. So after each such step, whoever records what the kernel writes has the
 /// entries of exactly one more chunk, and gets to see them decoded one step later.
 pub trait Witness {
-    /// A dump of everything begins, or begins anew after a failure: whatever was recorded and not
+    /// A dump of everything begins, or begins again after a failure: whatever was recorded and not
     /// yet received never will be.
     fn began(&mut self) {}
 

@@ -61,7 +61,7 @@ impl Room {
     }
 }
 
-/// What the maps of a probe with so many slots take, roughly.
+/// What the maps of a probe with this many slots take, roughly.
 fn bytes(options: &ProbeOrder, slots: u32, cpus: u64) -> u64 {
     let size = |bytes: usize| bytes as u64;
     let per_slot = cpus * size(size_of::<Cell>())

@@ -134,7 +134,7 @@ impl Probe {
         Ok(())
     }
 
-    /// Whether nobody asks for the objects in these slots: then they are counted, but neither told of nor
+    /// Whether no output selects the objects in these slots: then they are counted, but neither told of nor
     /// read live.
     pub fn mute(&self, slots: &[(Slot, bool)]) {
         for &(slot, muted) in slots {

@@ -48,7 +48,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Services in the first slots, destinations in those after, counted on so many CPUs.
+    /// Services in the first slots, destinations in those after, counted on this many CPUs.
     ///
     /// # Errors
     /// When the kernel does not load the programs that read.

@@ -18,7 +18,7 @@ pub(super) enum RequestTarget {
 impl RequestTarget {
     /// `None` when it has none of these forms.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        // What has a fragment is no target, and would be taken for one without.
+        // What has a fragment is not a target, and would be taken for one without.
         if text.contains('#') {
             return None;
         }
