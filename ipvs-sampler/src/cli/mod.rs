@@ -36,7 +36,7 @@ const HELP: &str = "\
 Try first:
   sudo ipvs-sampler doctor               Check which data sources work here
   sudo ipvs-sampler once --format table  Print all services and destinations once
-  sudo ipvs-sampler run                  Print samples until Ctrl-C
+  sudo ipvs-sampler run --output stdout  Print samples until Ctrl-C
 
 {usage-heading} {usage}
 
@@ -52,7 +52,7 @@ fn exit_codes() -> String {
 pub enum Command {
     /// Check which data sources work here, and how to fix the rest
     ///
-    /// Tries netlink, the eBPF probe and live reading for a moment each, and prints a line for each: available, or
+    /// Briefly tries netlink, the eBPF probe and live reading, and prints a line for each: available, or
     /// why not and what to do.
     Doctor(Doctor),
     /// Print one complete snapshot and exit
@@ -61,7 +61,7 @@ pub enum Command {
     Once(Once),
     /// Sample until interrupted
     ///
-    /// Writes a complete snapshot at each interval, and what changed in between at each resolution. SIGHUP reloads
+    /// Writes a complete snapshot at each interval, and, at each resolution, lines for what changed. SIGHUP reloads
     /// the configuration and reopens files; SIGTERM and SIGINT stop the sampler after a last complete snapshot.
     Run(Box<Run>),
     /// Check or show the configuration of run

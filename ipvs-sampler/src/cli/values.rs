@@ -43,7 +43,7 @@ pub enum Live {
 /// Choices for rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Rates {
-    /// Difference since the previous tick, divided by that time, where both are known
+    /// Change since the previous tick divided by the elapsed time, where known
     Window,
     /// The kernel's moving average, updated every 2 s, as ipvsadm shows it
     Kernel,
@@ -163,13 +163,9 @@ const RING: std::ops::RangeInclusive<u64> = 4096..=1 << 28;
 pub(super) fn ring(text: &str) -> Result<u32, String> {
     let bytes = bytes(text)?;
     let fitting = u32::try_from(bytes).ok();
-    fitting.filter(|_| RING.contains(&bytes)).ok_or_else(|| {
-        format!(
-            "{text} is not between {} and {} bytes",
-            RING.start(),
-            RING.end()
-        )
-    })
+    fitting
+        .filter(|_| RING.contains(&bytes))
+        .ok_or_else(|| format!("{text} is not between 4KiB and 256MiB"))
 }
 
 /// Shortest period: below it a tick would take longer than it lasts.

@@ -157,14 +157,17 @@ impl Sampler {
     }
 
     fn take_probe(&mut self, started: Started, room: Room, why: Start, facts: &Facts) {
-        if self.ladder.running().is_some() {
+        let how = if self.ladder.running().is_some() {
             self.probe_ended();
-        }
+            "restarted"
+        } else {
+            "started"
+        };
         let Started { slots, live } = started;
         if why != Start::First {
             let prefix = &self.prefix;
             log::info!(
-                "{prefix}probe restarted, with room for {slots} services and destinations: {why}"
+                "{prefix}probe {how}, with room for {slots} services and destinations: {why}"
             );
         }
         if self

@@ -40,7 +40,7 @@ impl fmt::Display for Start {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::First => "IPVS is loaded",
-            Self::Better => "a better mode may be possible now",
+            Self::Better => "trying for a better mode",
             Self::Larger => "more services and destinations to count",
             Self::ChangesLost => "records of deletions or zeroing were lost",
         })

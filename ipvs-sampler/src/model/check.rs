@@ -17,9 +17,7 @@ pub enum Mismatch {
         refused: u32,
     },
     /// Less was counted than had been counted before.
-    #[error(
-        "{what} counted {counted}, less than the {copied} that the kernel's estimator had before"
-    )]
+    #[error("{what} counted {counted}, less than the {copied} that the estimator had before")]
     Counted {
         /// As above.
         what: &'static str,
@@ -29,9 +27,9 @@ pub enum Mismatch {
         copied: u64,
     },
     /// All objects together have counted more than there was.
-    #[error("{what}s add up to {sum}, more than the {total} of all IPVS")]
+    #[error("{what} add up to {sum}, more than the {total} of all IPVS")]
     Total {
-        /// As above.
+        /// `services` or `destinations`.
         what: &'static str,
         /// Of one counter.
         sum: u64,
@@ -52,7 +50,7 @@ pub enum Mismatch {
         live: u64,
     },
     /// An object's memory says something else than the message about it.
-    #[error("{what} differ: netlink {netlink}, kernel memory {live}")]
+    #[error("netlink and kernel memory disagree on {what}: {netlink} and {live}")]
     Message {
         /// `active connections`, `weight` and so on.
         what: &'static str,
@@ -130,7 +128,15 @@ fn check<'a>(
         .zip(totals)
         .find(|(sum, total)| sum > total)
     {
-        Some((sum, &total)) => Err(Mismatch::Total { what, sum, total }),
+        Some((sum, &total)) => Err(Mismatch::Total {
+            what: if what == SERVICE {
+                "services"
+            } else {
+                "destinations"
+            },
+            sum,
+            total,
+        }),
         None => Ok(()),
     }
 }

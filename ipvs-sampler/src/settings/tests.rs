@@ -210,11 +210,17 @@ fn control_characters_are_refused_wherever_they_stand() {
 #[test]
 fn a_tag_has_one_value_on_each_level() {
     let why = wrong("tag = [\"a=1\", \"a=2\"]");
-    assert_eq!(why, "FILE:1: tag: a has two values; remove one of them");
+    assert_eq!(
+        why,
+        "FILE:1: tag: the tag a has two values; remove one of them"
+    );
     let Err(Problem::Wrong(why)) = read("run", &[("TAG", "a=1 b=1 a=1")]) else {
         panic!("it was accepted");
     };
-    assert!(why.starts_with("IPVS_SAMPLER_TAG: tag: a has"), "{why}");
+    assert!(
+        why.starts_with("IPVS_SAMPLER_TAG: tag: the tag a has"),
+        "{why}"
+    );
     for command in ["run", "config check"] {
         let twice = read(&format!("{command} --tag a=1 --tag a=2"), &[]);
         assert!(matches!(twice, Err(Problem::Usage(_))), "{twice:?}");

@@ -17,7 +17,7 @@ pub(super) fn check_tags<'a>(tags: impl Iterator<Item = &'a str>) -> Result<(), 
     let mut seen = Vec::new();
     for name in tags {
         if seen.contains(&name) {
-            return Err(format!("{name} has two values; remove one of them"));
+            return Err(format!("the tag {name} has two values; remove one of them"));
         }
         seen.push(name);
     }

@@ -185,7 +185,9 @@ impl Rotator {
         if trouble != self.trouble {
             match &trouble {
                 Some(error) => {
-                    log::warn!("{path}: cannot rotate, keeping the current file: {error}");
+                    log::warn!(
+                        "{path}: rotation failed, or an old file could not be deleted: {error}"
+                    );
                 }
                 None => log::info!("{path}: rotation works again"),
             }

@@ -147,7 +147,9 @@ fn host_and_port(rest: &str) -> Result<String, String> {
     if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
         return Err("an IPv6 address needs brackets".into());
     }
-    let port: u16 = port.parse().map_err(|_| "the port is not a number")?;
+    let port: u16 = port
+        .parse()
+        .map_err(|_| "the port is not a number from 0 to 65535")?;
     Ok(format!("{host}:{port}"))
 }
 

@@ -71,7 +71,7 @@ impl Trouble {
             return;
         }
         log::warn!(
-            "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further losses"
+            "{output}: {lines} lines {how}: {words}; ipvs_sampler_output counts further ones"
         );
         if self.losing.len() == MOST_KINDS {
             let Losing { kind, lines, .. } = self.losing.remove(0);
@@ -92,7 +92,7 @@ impl Trouble {
         }
         let is_quiet = |losing: &mut Losing| losing.last.elapsed() >= QUIET;
         for Losing { kind, lines, .. } in self.losing.extract_if(.., is_quiet) {
-            log::info!("{output}: no longer losing lines ({kind}); {lines} were lost");
+            log::info!("{output}: no longer seeing lines {kind}; {lines} in all");
         }
     }
 

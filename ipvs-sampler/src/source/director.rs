@@ -201,6 +201,7 @@ pub fn cannot_enter(label: &str, error: &io::Error) -> Failure {
         io::ErrorKind::PermissionDenied => Failure::NotPermitted(
             format!("{what}; this needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for pid:N").into(),
         ),
+        _ if label.contains(['/', ':']) => Failure::Unavailable(what.into()),
         _ => Failure::Unavailable(format!("{what}; list the named ones with `ip netns`").into()),
     }
 }

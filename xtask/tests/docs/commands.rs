@@ -8,7 +8,7 @@ use ipvs_sampler::cli::Cli;
 use crate::{
     finding::Finding,
     pages::Pages,
-    shell::{Command, commands},
+    shell::{Command, commands, split},
 };
 
 /// Commands in blocks of `sh` and `console`.
@@ -16,7 +16,7 @@ pub(crate) fn check_blocks(pages: &Pages) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, page) in &pages.pages {
         for Command { line, words } in page.blocks.iter().flat_map(commands) {
-            if let Err(why) = understood(&words) {
+            if let Err(Misunderstood { why, .. }) = understood(&words) {
                 findings.push(Finding {
                     page: path.clone(),
                     line,
@@ -28,10 +28,17 @@ pub(crate) fn check_blocks(pages: &Pages) -> Vec<Finding> {
     findings
 }
 
-fn understood(words: &[String]) -> Result<(), String> {
+/// Why a program does not understand a command.
+struct Misunderstood {
+    /// Something is missing after it.
+    is_incomplete: bool,
+    why: String,
+}
+
+fn understood(words: &[String]) -> Result<(), Misunderstood> {
     let words: Vec<_> = without_wrappers(words).iter().map(String::as_str).collect();
     match &words[..] {
-        ["ipvs-sampler" | "./ipvs-sampler", arguments @ ..] => {
+        [program, arguments @ ..] if file_name(program) == "ipvs-sampler" => {
             parse(Cli::command(), "ipvs-sampler", arguments)
         }
         ["cargo", "xtask", arguments @ ..] => {
@@ -49,13 +56,18 @@ fn understood(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// Without variables, `sudo` and `nice` before it.
+fn file_name(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or_default()
+}
+
+/// Without variables, and without programs that run the one named after them.
 fn without_wrappers(mut words: &[String]) -> &[String] {
     loop {
         words = match words {
-            [first, rest @ ..] if first == "sudo" => rest,
             [first, option, _, rest @ ..] if first == "nice" && option == "-n" => rest,
-            [first, rest @ ..] if first == "nice" => rest,
+            [first, option, _, rest @ ..] if first == "sudo" && option == "-u" => rest,
+            [first, option, rest @ ..] if first == "sudo" && option == "-E" => rest,
+            [first, rest @ ..] if ["sudo", "nice", "env", "time"].contains(&first.as_str()) => rest,
             [first, rest @ ..] if is_assignment(first) => rest,
             _ => return words,
         }
@@ -64,19 +76,55 @@ fn without_wrappers(mut words: &[String]) -> &[String] {
 
 fn is_assignment(word: &str) -> bool {
     let name = word.split_once('=').map_or("", |(name, _)| name);
-    let fits = |character: char| character.is_ascii_uppercase() || character == '_';
+    let fits = |character: char| {
+        character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_'
+    };
     !name.is_empty() && name.chars().all(fits)
 }
 
-fn parse(command: clap::Command, name: &str, arguments: &[&str]) -> Result<(), String> {
+fn parse(command: clap::Command, name: &str, arguments: &[&str]) -> Result<(), Misunderstood> {
     let arguments = [name].into_iter().chain(arguments.iter().copied());
     match command.try_get_matches_from(arguments) {
         Ok(_) => Ok(()),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(()),
-            _ => Err(error.to_string().lines().next().unwrap_or_default().into()),
+            kind => Err(Misunderstood {
+                is_incomplete: matches!(
+                    kind,
+                    ErrorKind::MissingRequiredArgument
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                ),
+                why: error.to_string().lines().next().unwrap_or_default().into(),
+            }),
         },
     }
+}
+
+/// Commands in the text, where they have no placeholder.
+pub(crate) fn check_inline_commands(pages: &Pages) -> Vec<Finding> {
+    let is_command = |code: &str| {
+        let code = code.trim_start_matches("sudo ");
+        code.starts_with("ipvs-sampler ") || code.starts_with("cargo xtask ")
+    };
+    let has_placeholder =
+        |code: &str| code.contains(['…', '[']) || code.contains(char::is_uppercase);
+    let mut findings = Vec::new();
+    for (path, page) in &pages.pages {
+        let code = page.code.iter();
+        for (line, code) in code.filter(|(_, code)| is_command(code) && !has_placeholder(code)) {
+            let commands = split(code).into_iter();
+            // A text may name a subcommand without what it takes.
+            let wrong = commands
+                .filter_map(|words| understood(&words).err())
+                .filter(|wrong| !wrong.is_incomplete);
+            findings.extend(wrong.map(|Misunderstood { why, .. }| Finding {
+                page: path.clone(),
+                line: *line,
+                what: format!("`{code}`: {why}"),
+            }));
+        }
+    }
+    findings
 }
 
 /// Options in the text.
@@ -129,7 +177,7 @@ fn known_options() -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_blocks, check_inline};
+    use super::{check_blocks, check_inline, check_inline_commands};
     use crate::finding::found;
 
     #[test]
@@ -162,11 +210,23 @@ mod tests {
                 "unexpected argument '--field'",
             ),
             ("ipvs-sampler man [SUBCOMMAND]", "invalid value"),
+            (
+                "sudo -u nobody /usr/bin/ipvs-sampler once --wrong",
+                "unexpected argument '--wrong'",
+            ),
         ] {
             let found = found(check_blocks, &format!("a\n```sh\n\n{command}\n```\n"));
             assert_eq!(found.len(), 1, "{command}");
             assert!(found[0].0 == 4 && found[0].1.contains(why), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_command_in_the_text_that_is_not_understood_is_found() {
+        let text = "`cargo xtask test --kernel 6.12` and `ipvs-sampler man SUBCOMMAND`, `ipvs-sampler completions`\n`ipvs-sampler onse`\n";
+        let found = found(check_inline_commands, text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].0 == 2 && found[0].1.contains("unrecognized subcommand"));
     }
 
     #[test]

@@ -17,16 +17,19 @@ mod marked;
 mod metrics;
 mod options;
 mod pages;
+mod reasons;
 mod shell;
 
 use finding::{Finding, Rule};
 use pages::Pages;
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 7] = [
     lengths::check,
     links::check,
     commands::check_blocks,
+    commands::check_inline_commands,
     commands::check_inline,
+    reasons::check,
     blocks::check,
 ];
 

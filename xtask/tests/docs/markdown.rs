@@ -12,6 +12,8 @@ pub(crate) struct Page {
     /// Where links lead.
     pub(crate) links: Vec<(usize, String)>,
     pub(crate) code: Vec<(usize, String)>,
+    /// Rows of tables.
+    pub(crate) rows: Vec<(usize, String)>,
 }
 
 /// What stands between two fences.
@@ -34,6 +36,9 @@ impl Page {
         for (index, line) in text.lines().enumerate() {
             page.lines = index + 1;
             let trimmed = line.trim_start();
+            if open.is_none() && trimmed.starts_with('|') {
+                page.rows.push((page.lines, trimmed.to_owned()));
+            }
             let indent = line.len() - trimmed.len();
             match &mut open {
                 Some((block, fence, _)) if trimmed.trim_end() == *fence => {

@@ -19,7 +19,8 @@ const BEGIN: &str = "\
 Every tag and field that the sampler writes, and its name in Prometheus. What the numbers mean in each mode is on the
 page about [accuracy](accuracy.md); how they get out is on the page about [outputs](outputs.md).
 
-- A **complete snapshot** has one line for each virtual service, one for each destination and one about the sampler.
+- A **complete snapshot** has one line for each virtual service, one for each destination, one about the sampler
+  and one about each output.
   **In between**, mode `live` writes a line with all fields for each service and destination that changed, and mode
   `events` writes a line with `connections` and `cps` for each destination that got a connection.
 - A **counter** only rises, except for a reset. A **gauge** rises and falls. A **property** is a text, or
@@ -146,8 +147,8 @@ fn metric(measurement: &str, info: &str, metric: Metric) -> String {
 
 fn further(page: &mut String) {
     page.push_str(
-        "\n## Prometheus metrics that are no field\n\nA metric whose name ends with `_info` is always 1: its labels are \
-         what it says. The label `virtual_address_family`\nof `ipvs_real_server_*` is there when the family of the \
+        "\n## Prometheus metrics without a field\n\nA metric whose name ends with `_info` is always 1: its labels carry \
+         the information. The label `virtual_address_family`\nof `ipvs_real_server_*` is there when the family of the \
          service is not that of the destination.\n\n| Metric | Meaning |\n|---|---|\n",
     );
     let (sampler, (info, help)) = (SamplerRow::MEASUREMENT.name, prometheus::INFO);

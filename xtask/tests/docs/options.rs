@@ -20,7 +20,7 @@ pages. How the command line, the environment and the file work together is on th
 
 const RUN: &str = "\
 Except for `--config` and `--telegraf-execd`, each option is also a key of the configuration file, under the same name
-without the hyphens in front, and a variable. To reload is to send SIGHUP (`systemctl reload ipvs-sampler`).
+without the hyphens in front, and a variable. A reload is a SIGHUP (`systemctl reload ipvs-sampler`).
 ";
 
 pub(crate) fn page() -> String {
@@ -31,7 +31,12 @@ pub(crate) fn page() -> String {
     subcommand(&mut page, run, "ipvs-sampler run");
     page.push('\n');
     page.push_str(RUN);
-    for (heading, names) in groups(run) {
+    let groups = groups(run);
+    let listed = groups.iter().map(|(_, names)| names.len()).sum::<usize>();
+    let options = run.get_arguments().filter_map(Arg::get_long);
+    let options = options.filter(|name| *name != "help");
+    assert_eq!(listed, options.count(), "help lists every option once");
+    for (heading, names) in groups {
         page.push_str(&format!("\n### {heading}\n"));
         for argument in names.iter().map(|name| argument(run, name)) {
             option(&mut page, argument, &Reloadable::keys());
@@ -135,8 +140,12 @@ fn default(argument: &Arg) -> Option<String> {
 fn text(page: &mut String, argument: &Arg) {
     let help = argument.get_long_help().or(argument.get_help()).unwrap();
     paragraphs(page, &help.to_string());
-    let values = argument.get_possible_values();
-    let mut values = values
+    let possible = argument.get_possible_values();
+    if !possible.is_empty() && possible.iter().all(|value| value.get_help().is_none()) {
+        let names: Vec<_> = possible.iter().map(|value| value.get_name()).collect();
+        page.push_str(&format!("\nOne of `{}`.\n", names.join("`, `")));
+    }
+    let mut values = possible
         .iter()
         .filter_map(|value| Some((value.get_name(), value.get_help()?)))
         .peekable();
@@ -206,7 +215,7 @@ fn exit_codes(page: &mut String) {
 fn kernels(page: &mut String) {
     page.push_str(
         "\n## Supported kernels\n\nThe kernel tests run on Debian's kernels of these series, on x86-64. What each of them can \
-         do is on the page about\n[kernels](kernels.md).\n\n| Series | A test run without it |\n|---|---|\n",
+         do is on the page about\n[kernels](kernels.md).\n\n| Series | If it cannot be fetched, a test run |\n|---|---|\n",
     );
     for (series, required) in xtask::kernels() {
         let without = match required {

@@ -12,7 +12,7 @@ pub(crate) struct Command {
 /// The commands of a block of `sh`, or of a `console` with prompts and output.
 pub(crate) fn commands(block: &Block) -> Vec<Command> {
     let prompted = match block.language.as_str() {
-        "sh" => false,
+        "sh" | "bash" | "shell" => false,
         "console" => true,
         _ => return Vec::new(),
     };
@@ -39,7 +39,7 @@ pub(crate) fn commands(block: &Block) -> Vec<Command> {
 }
 
 /// The words of each command in a line. What a redirection names is none of them.
-fn split(line: &str) -> Vec<Vec<String>> {
+pub(crate) fn split(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
     let mut redirected = false;
