@@ -7,8 +7,10 @@ use ipvs_sampler_common::Arrival;
 use super::{Run, choices, world::Chances};
 use crate::{
     engine::{Choices, Due, ProbeUse},
+    publish::Lines,
     schema::{
-        DestinationRow, FieldSet, Measurement, Modes, ServiceRow, Value, sampler::SamplerRow,
+        DestinationRow, FieldSet, Measurement, Modes, ServiceRow, TagStyle, Value,
+        sampler::SamplerRow,
     },
     sink,
 };
@@ -112,6 +114,32 @@ fn lines_have_the_fields_that_the_tables_say() {
         assert_eq!(between[0] > 0, mode == "live", "{mode}: {between:?}");
         assert_eq!(between[1] > 0, mode != "netlink", "{mode}: {between:?}");
     }
+}
+
+#[test]
+fn without_extended_fields_lines_have_the_others() {
+    fn default<Row>(table: &Measurement<'_, Row>) -> BTreeSet<String> {
+        let fields = table.fields.iter();
+        let fields = fields.filter(|field| field.set != FieldSet::Extended);
+        fields.map(|field| field.name.to_owned()).collect()
+    }
+    let mut run = run(ProbeUse::Wanted, true);
+    run.lines = Lines::new(TagStyle::default(), FieldSet::All);
+    let text = String::from_utf8(tick(&mut run, Due::Interval)).unwrap();
+    let mut seen = 0;
+    for parsed in influxdb_line_protocol::parse_lines(&text) {
+        let parsed = parsed.unwrap();
+        let expected = match parsed.series.measurement.as_str() {
+            "ipvs_virtual_server" => default(&ServiceRow::MEASUREMENT),
+            "ipvs_real_server" => default(&DestinationRow::MEASUREMENT),
+            _ => continue,
+        };
+        let fields = parsed.field_set.iter();
+        let found: BTreeSet<_> = fields.map(|(name, _)| name.to_string()).collect();
+        assert_eq!(found, expected, "{parsed}");
+        seen += 1;
+    }
+    assert!(seen > 0, "{text}");
 }
 
 fn add(sums: &mut [usize; 3], more: [usize; 3]) {

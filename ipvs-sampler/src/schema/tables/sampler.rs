@@ -255,6 +255,6 @@ impl<'a> SamplerRow<'a> {
         Field::<Self>::property("version", "Version of ipvs-sampler", |_| {
             Text(env!("CARGO_PKG_VERSION"))
         })
-        .metric(Left("label of ipvs_sampler_build_info")),
+        .metric(Left("label version of ipvs_sampler_build_info")),
     ];
 }
