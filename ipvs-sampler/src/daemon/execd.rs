@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::cli::Execd;
 
-/// Listens on a thread of its own.
+/// Listens on a separate thread.
 pub(super) struct ExecdInput {
     sample: Arc<Notify>,
     end: Arc<Notify>,

@@ -84,7 +84,7 @@ pub fn hold(to: &str, count: usize) -> Vec<TcpStream> {
     .expect("client")
 }
 
-/// Sends this many datagrams to `to`, each from a port of its own.
+/// Sends this many datagrams to `to`, each from another port.
 pub fn send(to: &str, count: usize) {
     let to = address(to);
     inside(CLIENT, move || {
