@@ -147,7 +147,7 @@ impl Pages {
         let wanted =
             |shelf: &Shelf| shelf.waiting > 0 || interval && shelf.asked.is_some_and(lately);
         let (text, open_metrics) = (wanted(&state.text), wanted(&state.open_metrics));
-        // Where nobody asks for a page, one to begin with.
+        // When nobody has asked for a page lately, the text page is made.
         let text = text || interval && !open_metrics;
         if interval {
             // What is not made any more gets old, and nobody is to have it.
